@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+
+static const char *const LEVEL_NAMES[] = { "error", "warn", "info", "debug" };
+
+/* Quoted when needed; with `json` always quoted and with JSON's own escapes for quote and backslash. */
+static void add_value(struct sn_buf *line, struct sn_redact *redact, const char *value, bool json)
+{
+    struct sn_buf clean = SN_BUF_INIT;
+    struct sn_buf safe = SN_BUF_INIT;
+    const char *p;
+    bool quote;
+
+    if (value == NULL)
+        value = "-";
+    sn_redact_apply(redact, &clean, value, strlen(value));
+    sn_buf_add_escaped(&safe, sn_buf_str(&clean), clean.len);
+    p = sn_buf_str(&safe);
+    quote = json || *p == '\0' || strpbrk(p, " \"=\\") != NULL;
+    if (quote)
+        sn_buf_adds(line, "\"");
+    for (; *p != '\0'; p++) {
+        if (quote && (*p == '"' || *p == '\\'))
+            sn_buf_adds(line, "\\");
+        sn_buf_add(line, p, 1);
+    }
+    if (quote)
+        sn_buf_adds(line, "\"");
+    sn_buf_fini(&clean);
+    sn_buf_fini(&safe);
+}
+
+static void add_field(struct sn_buf *line, const struct sn_log *log, const char *key, const char *value)
+{
+    if (log->json)
+        sn_buf_addf(line, ",\"%s\":", key);
+    else
+        sn_buf_addf(line, " %s=", key);
+    add_value(line, log->redact, value, log->json);
+}
+
+void sn_log(const struct sn_log *log, enum sn_log_level level, const char *area, const char *text, ...)
+{
+    struct sn_buf line = SN_BUF_INIT;
+    char now[SN_TIME_TEXT_MAX];
+    const char *key;
+    va_list ap;
+
+    if (log == NULL || level > log->level)
+        return;
+    sn_clock_format_utc(sn_clock_wall_ms(), now);
+    if (log->json)
+        sn_buf_addf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"text\":", now, LEVEL_NAMES[level], area);
+    else
+        sn_buf_addf(&line, "%s %s %s ", now, LEVEL_NAMES[level], area);
+    add_value(&line, log->redact, text, log->json);
+    va_start(ap, text);
+    while ((key = va_arg(ap, const char *)) != NULL)
+        add_field(&line, log, key, va_arg(ap, const char *));
+    va_end(ap);
+    sn_buf_adds(&line, log->json ? "}\n" : "\n");
+    if (!line.failed) {
+        /* a log line that cannot be written has nowhere to be reported */
+        ssize_t n = write(log->fd, line.data, line.len);
+        (void)n;
+    }
+    sn_buf_fini(&line);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An event as the core sees it: loaded, of the right shape, with its meaning checked, its secrets sealed.
+ * See schemas/event/v1 for the words. Thread: one owner at a time; immutable after sn_event_read().
+ */
+#ifndef SN_COMMON_EVENT_EVENT_H
+#define SN_COMMON_EVENT_EVENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/clock.h"
+#include "common/base/error.h"
+#include "common/schema/schema.h"
+
+#define SN_DEVICE_ID_MAX 64
+#define SN_REF_MAX 33
+#define SN_NS_MAX 160
+#define SN_REV_MAX 17
+
+enum sn_service_state { SN_STATE_ACTIVE, SN_STATE_SUSPENDED, SN_STATE_TERMINATED };
+
+struct sn_event {
+    json_t *body;                 /* own reference; inline secrets already sealed: safe to store and to republish */
+    const json_t *service;        /* borrowed from body; NULL for a command */
+    const json_t *command;        /* borrowed from body; NULL for a contract event */
+    char id[SN_UUID_TEXT_MAX];
+    char parent[SN_UUID_TEXT_MAX]; /* of a contract.cleanup: the event that left something behind; else "" */
+    char type[32];                /* contract.activated … contract.cleanup, or command.<what> */
+    char ns[SN_NS_MAX];           /* <source.system>/<source.database> */
+    char user[64];                /* source.user, "" when absent */
+    char contract_id[24];         /* decimal; for a command the key of its own record */
+    char ref[SN_REF_MAX];         /* contract.ref: the mark on everything that we create */
+    char routing[SN_DEVICE_ID_MAX]; /* device id whose queue this event belongs to */
+    char rev[SN_REV_MAX];         /* keyed hash of the canonical service before sealing (formats: BLAKE2b, fleet key) */
+    int64_t generation;
+    int64_t occurred_ms;          /* wall clock */
+    enum sn_service_state state;
+    bool shared;                  /* service.onu.shared */
+};
+
+/* Why a message cannot be worked on. `dead` = may become right after a change on our side (an upgrade, a setting, the inventory); otherwise
+ * `rejected`. The identity fields are filled as far as the message allowed (id: message_id when it is a uuid, else
+ * uuid5 of the body's SHA-256; the rest may be empty). */
+struct sn_event_refusal {
+    bool dead;
+    char code[SN_CODE_MAX]; /* event.syntax, event.shape, event.source, event.unknown-field, event.inline-secret … */
+    char path[256];
+    char rule[128];
+    char id[SN_UUID_TEXT_MAX];
+    char ref[SN_REF_MAX];
+    char routing[SN_DEVICE_ID_MAX];
+    char type[32];
+};
+
+/* What the reader needs to judge; immutable, shared by threads. */
+struct sn_event_policy {
+    const struct sn_schemas *schemas;
+    const unsigned char *fleet_key; /* 32 bytes: keyed hash; NULL in tools that only check */
+    const unsigned char *seal_public; /* 32 bytes: sealed boxes for inline secrets; NULL = refuse inline secrets */
+    const char *const *sources;     /* allow-list of "system/database", NULL-terminated; NULL = any (tools only) */
+    bool inline_secrets;            /* accept inline secrets at all */
+};
+
+/* Reads one message. content_type: "application/msgpack" or "application/json" (anything else: by the first byte).
+ * message_id may be NULL. Returns 0 and *ret_event (owned by the caller), or -1 and *refusal. */
+int sn_event_read(const struct sn_event_policy *policy, const void *data, size_t len, const char *content_type,
+                  const char *message_id, struct sn_event **ret_event, struct sn_event_refusal *refusal) SN_MUSTCHECK;
+void sn_event_free(struct sn_event *ev);
+
+/* onu.device, else router.device, else access.server; for a command its target. NULL when there is none. Borrowed. */
+const char *sn_event_routing_device(const json_t *body);
+
+/* Deterministic id of a follow-up: uuid5(parent, name). */
+void sn_event_derive_id(const char *parent, const char *name, char out[SN_UUID_TEXT_MAX]);
+
+/* Canonical JSON (sorted keys, compact) hashed with BLAKE2b keyed by fleet_key, first 16 hex digits. */
+void sn_event_rev(const json_t *service, const unsigned char fleet_key[32], char out[SN_REV_MAX]);
+
+#endif

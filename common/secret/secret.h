@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Secrets by reference. `env:NAME`, `file:/path`, `vault:path#field` (HTTP, KV v2), `sealed:<base64>` (libsodium sealed box, fleet
+ * key). In a message a reference is {"$secret": "<reference>"}. A resolved secret is registered with the redactor for as
+ * long as it lives and wiped by sn_secret_fini(). Thread: the store is immutable after creation and may be shared.
+ */
+#ifndef SN_COMMON_SECRET_SECRET_H
+#define SN_COMMON_SECRET_SECRET_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/error.h"
+#include "common/base/log.h"
+
+#define SN_FLEET_KEY_BYTES 32
+
+struct sn_secret {
+    char *data; /* NUL-terminated, no NUL inside */
+    size_t len;
+    struct sn_redact *redact;
+};
+
+struct sn_secret_conf {
+    const char *fleet_key_file; /* 32 bytes in hex or raw; derives the hash key and the sealed-box key pair; may be NULL */
+    const char *vault_address;  /* may be NULL */
+    const char *vault_token_file;
+    const char *file_root;      /* file: references must lie below it; NULL = anywhere */
+    int timeout_ms;             /* total, for one resolution */
+};
+
+struct sn_secret_store;
+int sn_secret_store_new(const struct sn_secret_conf *conf, struct sn_redact *redact, struct sn_secret_store **ret,
+                        struct sn_error *err) SN_MUSTCHECK;
+void sn_secret_store_free(struct sn_secret_store *s);
+
+/* reference: the text after $secret. Errors: secret.missing, secret.syntax, secret.unreachable, secret.sealed. */
+int sn_secret_resolve(const struct sn_secret_store *s, const char *reference, struct sn_secret *ret,
+                      struct sn_error *err) SN_MUSTCHECK;
+/* A json string (inline; tests and inventory without secrets) or {"$secret": ref}. */
+int sn_secret_resolve_json(const struct sn_secret_store *s, const json_t *value, struct sn_secret *ret,
+                           struct sn_error *err) SN_MUSTCHECK;
+void sn_secret_fini(struct sn_secret *secret);
+
+/* Seals plain text for the fleet: writes the reference `sealed:<base64>` to *ret_reference (malloc'ed). */
+int sn_secret_seal(const unsigned char seal_public[32], const char *plain, size_t len, char **ret_reference,
+                   struct sn_error *err) SN_MUSTCHECK;
+/* The keys derived from the fleet key; NULL when none is configured. Borrowed. */
+const unsigned char *sn_secret_hash_key(const struct sn_secret_store *s);
+const unsigned char *sn_secret_seal_public(const struct sn_secret_store *s);
+
+#endif
