@@ -78,14 +78,11 @@ void sn_buf_addf(struct sn_buf *b, const char *fmt, ...)
 
 void sn_buf_add_escaped(struct sn_buf *b, const char *data, size_t len)
 {
-    size_t room;
-    size_t used;
+    size_t need = sn_text_escaped_size(data, len);
 
-    /* every byte may become four */
-    if (__builtin_mul_overflow(len, 4, &room) || !reserve(b, room))
+    if (!reserve(b, need))
         return;
-    used = sn_text_escape(b->data + b->len, room + 1, data, len);
-    b->len += used;
+    b->len += sn_text_escape(b->data + b->len, need + 1, data, len);
 }
 
 const char *sn_buf_str(const struct sn_buf *b)
@@ -95,10 +92,10 @@ const char *sn_buf_str(const struct sn_buf *b)
 
 void sn_buf_consume(struct sn_buf *b, size_t len)
 {
-    if (len >= b->len) {
-        sn_buf_clear(b);
+    if (len > b->len)
+        len = b->len;
+    if (len == 0)
         return;
-    }
     memmove(b->data, b->data + len, b->len - len);
     b->len -= len;
     b->data[b->len] = '\0';

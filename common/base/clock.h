@@ -15,7 +15,8 @@ int64_t sn_clock_wall_ms(void);
 /* RFC 3339 in UTC with milliseconds, "2026-11-23T04:00:00.123Z" (25 bytes with the NUL). */
 #define SN_TIME_TEXT_MAX 32
 void sn_clock_format_utc(int64_t wall_ms, char out[SN_TIME_TEXT_MAX]);
-/* Parses RFC 3339 with a zone; returns 0 and *ret_ms, or -1. */
+/* Parses RFC 3339 with a zone, strictly (real dates, two digits each; digits after the milliseconds are dropped, second
+ * 60 is the next minute's first); returns 0 and *ret_ms, or -1. */
 int sn_clock_parse_utc(const char *text, int64_t *ret_ms) __attribute__((warn_unused_result));
 /* Milliseconds left until a monotonic deadline, never negative, at most INT32_MAX (fits poll()). */
 int sn_clock_left_ms(int64_t deadline_mono_ms, int64_t now_mono_ms);

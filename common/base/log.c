@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,9 +67,11 @@ void sn_log(const struct sn_log *log, enum sn_log_level level, const char *area,
     va_end(ap);
     sn_buf_adds(&line, log->json ? "}\n" : "\n");
     if (!line.failed) {
+        ssize_t n;
+        do {
+            n = write(log->fd, line.data, line.len);
+        } while (n < 0 && errno == EINTR);
         /* a log line that cannot be written has nowhere to be reported */
-        ssize_t n = write(log->fd, line.data, line.len);
-        (void)n;
     }
     sn_buf_fini(&line);
 }
