@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Private instances of the real servers in one folder, on loopback, on ports of their own (see lab.py)."""
+
+from .lab import Lab, exit_on_signals
+from .process import Process
+from .wait import LabError, wait_until
+
+__all__ = ["Lab", "LabError", "Process", "exit_on_signals", "wait_until"]

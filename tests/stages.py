@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stages of tests/run after the packages: build, lint, unit, clang, contract, sim, system.
+
+A stage whose folder does not exist is said to be absent and counts nothing. A build that fails counts as one failed
+test, and the stages that need it are not run.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
+
+
+class Outcome:
+    def __init__(self, passed=0, failed=0, skipped=0, note=""):
+        self.passed, self.failed, self.skipped, self.note = passed, failed, skipped, note
+        self.seconds = 0.0
+
+
+def run(argv, **env):
+    """Runs a command from the source root with its output on ours; the exit code."""
+    return subprocess.run([str(word) for word in argv], cwd=ROOT, env={**os.environ, **env}, check=False,
+                          stdin=subprocess.DEVNULL).returncode
+
+
+def counted(report, code, what):
+    """Outcome of a runner that wrote a JUnit report; a runner that fails without failed tests counts as one."""
+    if not report.exists():
+        return Outcome(failed=1, note=f"{what} wrote no report (exit {code})")
+    outcome = Outcome()
+    for suite in xml.etree.ElementTree.parse(report).getroot().iter("testsuite"):
+        number = lambda name, suite=suite: int(suite.get(name) or 0)
+        bad = number("failures") + number("errors")
+        skipped = number("skipped") + number("disabled")
+        outcome.passed += number("tests") - bad - skipped
+        outcome.failed += bad
+        outcome.skipped += skipped
+    if code != 0 and outcome.failed == 0:
+        outcome.failed, outcome.note = 1, f"{what} ended with exit code {code}"
+    return outcome
+
+
+def compile_tree(folder, compiler, **options):
+    """Configures and builds the whole tree into build/<folder>, warnings are errors; None, or a failed Outcome."""
+    target = BUILD / folder
+    words = ["cmake", "-G", "Ninja", "-S", ROOT, "-B", target, f"-DCMAKE_C_COMPILER={compiler}", "-DSILVER_WERROR=ON"]
+    words += [f"-D{key}={value}" for key, value in options.items()]
+    if shutil.which("ccache"):
+        words.append("-DCMAKE_C_COMPILER_LAUNCHER=ccache")
+    if run([*words, "--log-level=WARNING"]) or run(["cmake", "--build", target, "--", "--quiet"]):
+        return Outcome(failed=1, note=f"the build with {compiler} failed")
+    return None
+
+
+def stage_build(_):
+    return compile_tree("gcc", "gcc", CMAKE_BUILD_TYPE="RelWithDebInfo") or Outcome(note="build/gcc")
+
+
+def stage_clang(_):
+    return compile_tree("clang", "clang", CMAKE_BUILD_TYPE="Debug") or Outcome(note="build/clang, no warnings")
+
+
+def stage_unit(options):
+    failed = compile_tree("asan", "gcc", CMAKE_BUILD_TYPE="Debug", SILVER_SANITIZE="address,undefined")
+    if failed:
+        return failed
+    report = BUILD / "unit.xml"
+    report.unlink(missing_ok=True)
+    words = ["ctest", "--test-dir", BUILD / "asan", "-j", os.cpu_count() or 2, "--output-on-failure",
+             "--output-junit", report]
+    if options.k:
+        words += ["-R", options.k]
+    else:
+        words += ["--no-tests=error"]
+    return counted(report, run(words, **SANITIZER_ENV), "ctest")
+
+
+def run_pytest(name, options):
+    folder = ROOT / "tests" / name
+    if not any(folder.rglob("test_*.py")):
+        return Outcome(note="absent")
+    report = BUILD / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    words = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-ra", "--durations=5",
+             "--timeout=180", f"--junitxml={report}", folder]
+    if options.k:
+        words += ["-k", options.k]
+    code = run(words + options.pytest, SILVER_BUILD=os.environ.get("SILVER_BUILD", str(BUILD / "gcc")),
+               HYPOTHESIS_STORAGE_DIRECTORY=str(BUILD / "hypothesis"), PYTHONDONTWRITEBYTECODE="1")
+    if code == 5 and options.k:         # pytest: no test has that name
+        return Outcome(note=f"no test matches {options.k}")
+    return counted(report, code, "pytest")
+
+
+def stage_lint(options):
+    """Every executable file in tests/lint is one check; test_*.py beside them are pytest's."""
+    folder = ROOT / "tests" / "lint"
+    checks = [path for path in sorted(folder.glob("*")) if path.is_file() and os.access(path, os.X_OK)]
+    checks = [path for path in checks if not options.k or options.k in path.name]
+    outcome = run_pytest("lint", options)
+    for path in checks:
+        code = run([path])
+        print(f"lint {path.name}: {'ok' if code == 0 else f'FAILED (exit {code})'}", flush=True)
+        outcome.passed += code == 0
+        outcome.failed += code != 0
+        outcome.note = ""
+    return outcome
+
+
+STAGES = {
+    "build": stage_build,
+    "lint": stage_lint,
+    "unit": stage_unit,
+    "clang": stage_clang,
+    "contract": lambda options: run_pytest("contract", options),
+    "sim": lambda options: run_pytest("sim", options),
+    "system": lambda options: run_pytest("system", options),
+}
+NEED_BUILD = ("contract", "sim", "system")
+
+
+def parse(argv):
+    own, _, rest = (argv, None, []) if "--" not in argv else (argv[:argv.index("--")], None, argv[argv.index("--") + 1:])
+    parser = argparse.ArgumentParser(prog="tests/run", description="Builds and tests; the last line counts.")
+    parser.add_argument("--stage", action="append", choices=["packages", *STAGES], help="only this stage (repeatable)")
+    parser.add_argument("-k", metavar="EXPRESSION", help="only tests whose name matches")
+    parser.add_argument("--list", action="store_true", help="name the stages and stop")
+    parser.add_argument("--packages-seconds", type=float, default=0, help=argparse.SUPPRESS)
+    options = parser.parse_args(own)
+    options.pytest = rest
+    return options
+
+
+def main(argv):
+    options = parse(argv)
+    if options.list:
+        print("packages", *STAGES, sep="\n")
+        return 0
+    BUILD.mkdir(exist_ok=True)
+    results = {"packages": Outcome(note="deploy/packages/install")}
+    results["packages"].seconds = options.packages_seconds
+    for name in STAGES:
+        if options.stage and name not in options.stage:
+            continue
+        print(f"== {name}", flush=True)
+        if name in NEED_BUILD and "build" in results and results["build"].failed:
+            results[name] = Outcome(note="not run: the build failed")
+            continue
+        started = time.monotonic()
+        results[name] = STAGES[name](options)
+        results[name].seconds = time.monotonic() - started
+    return summary(results)
+
+
+def summary(results):
+    print(f"\n{'stage':<10}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
+    for name, one in results.items():
+        print(f"{name:<10}{one.passed:>8}{one.failed:>8}{one.skipped:>9}{one.seconds:>9.1f}  {one.note}".rstrip())
+    passed, failed, skipped = (sum(getattr(one, field) for one in results.values())
+                               for field in ("passed", "failed", "skipped"))
+    seconds = sum(one.seconds for one in results.values()) - results["packages"].seconds
+    print(f"{seconds:.0f} s, packages not counted\n")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

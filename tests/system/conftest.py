@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the system tests: one lab of real servers for the whole run, cleaned before each test."""
+
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "deploy"))
+
+from lab import Lab, wait_until  # noqa: E402  (the path above comes first)
+
+
+def pytest_configure(config):
+    # A terminated run still takes its servers down and removes its folder.
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+
+
+@pytest.fixture(scope="session")
+def running_lab():
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(running_lab, request):
+    """The lab as if newly made: fresh vhost (lab.vhost), empty Redis, RADIUS with the ISP's rows only, empty ledger.
+    Children that the test started are stopped after it; when it failed, the ends of their logs are shown."""
+    running_lab.clean()
+    yield running_lab
+    report = getattr(request.node, "report_call", None)
+    if report is not None and report.failed:
+        for child in running_lab.children():
+            print(f"---- {child.name} (exit {child.returncode()}), end of {child.log}\n{child.log_end(60)}")
+    running_lab.stop_children()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, f"report_{call.when}", outcome.get_result())
+
+
+@pytest.fixture(scope="session")
+def wait():
+    """wait(condition, what, timeout_s=20): the one bounded wait; returns the condition's first true value."""
+    return wait_until
+
+
+@pytest.fixture(scope="session")
+def binary():
+    """binary("worker/silverd"): a program of the build under test (SILVER_BUILD, else build/gcc)."""
+    build = pathlib.Path(os.environ.get("SILVER_BUILD", ROOT / "build" / "gcc"))
+
+    def find(path):
+        found = build / path
+        assert found.exists(), f"{found} is not built: tests/run --stage build"
+        return found
+    return find
