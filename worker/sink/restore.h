@@ -24,7 +24,7 @@ struct sn_restored_contract {
     int64_t generation; /* highest accepted */
     const char *rev;
     const char *event;
-    const json_t *records; /* array of {uid, target, generation, rev, key, created_here, ack, outcome, epoch, event, run} */
+    const json_t *records; /* array: the results' `records`, as the worker wrote them; each has its uid */
 };
 
 /* A gate that a person closed and that is closed now. Times are Unix ms, until_ms 0 = until somebody opens it. */

@@ -77,7 +77,7 @@ CREATE TABLE silver.record (
     rev          text        NOT NULL DEFAULT '',
     key          jsonb,                -- what the thing is called on the target; null = nothing of ours is there
     created_here boolean     NOT NULL DEFAULT false,
-    ack          jsonb,                -- what was acknowledged and cannot be read back
+    whole        jsonb       NOT NULL, -- the record as the worker keeps it: goes back into Redis as it is
     outcome      text        NOT NULL DEFAULT '',
     evidence     text        NOT NULL DEFAULT '',
     epoch        bigint,
