@@ -28,6 +28,9 @@ int sn_schema_compile(const char *text, size_t len, struct sn_schema **ret_schem
 void sn_schema_free(struct sn_schema *schema);
 /* True when the instance has the shape; otherwise *ret_violation (may be NULL) says where and why. */
 bool sn_schema_check(const struct sn_schema *schema, const json_t *instance, struct sn_violation *ret_violation);
+/* The same, but properties that the schema does not know are let through (`additionalProperties: false` is not applied): what a
+ * reader asks that may be older than the writer. Check says no and this says yes = the only fault is an unknown property. */
+bool sn_schema_check_known(const struct sn_schema *schema, const json_t *instance, struct sn_violation *ret_violation);
 
 /* The schemas of the product (schemas/<name>/v1/schema.json), compiled from the text embedded in the program. */
 enum sn_schema_id { SN_SCHEMA_EVENT, SN_SCHEMA_RESULT, SN_SCHEMA_CTL, SN_SCHEMA_INVENTORY, SN_SCHEMA_COUNT };

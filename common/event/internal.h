@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the parts of the event reader. Nobody else includes this. */
+#ifndef SN_COMMON_EVENT_INTERNAL_H
+#define SN_COMMON_EVENT_INTERNAL_H
+
+#include "common/event/event.h"
+
+/* 36 characters, lower case. */
+bool sn_event_is_uuid(const char *text);
+/* For messages without a usable id: uuid5(our namespace, hex SHA-256 of the body). */
+void sn_event_body_id(const void *data, size_t len, char out[SN_UUID_TEXT_MAX]);
+/* A command has a record of its own, named after its id. */
+void sn_event_command_record(const char *id, char out[24]);
+
+/* The first inline secret of a body as a JSON pointer in path; false when there is none. */
+bool sn_event_find_inline(const json_t *body, char *path, size_t size);
+/* Replaces every inline secret by {"$secret": "sealed:…"} and wipes the text; also equal texts in free places (x_…, vars). */
+int sn_event_seal(json_t *body, const unsigned char seal_public[32], struct sn_error *err) SN_MUSTCHECK;
+/* rev over the part in its plain form: sealed: references are opened in a copy (when secrets is not NULL). */
+int sn_event_plain_rev(const json_t *part, const struct sn_event_policy *policy, char out[SN_REV_MAX],
+                       struct sn_error *err) SN_MUSTCHECK;
+/* Overwrites every string of a tree that nobody else holds, then drops the reference. */
+void sn_event_wipe(json_t *tree);
+
+#endif
