@@ -14,6 +14,7 @@ import shutil
 import signal
 import tempfile
 
+from .cpes import Cpes
 from .freeradius import FreeRADIUS, Nas
 from .ports import Ports
 from .postgresql import PostgreSQL
@@ -24,7 +25,7 @@ from .wait import LabError, wait_until
 
 
 class Lab:
-    """Attributes: folder (pathlib.Path), ports, redis, rabbitmq, pg, radius, nas {name: Nas}, vhost.
+    """Attributes: folder (pathlib.Path), ports, redis, rabbitmq, pg, radius, nas {name: Nas}, cpes, vhost.
 
     folder     None: a new one under TMPDIR, removed at the end. Given: made if missing, must be empty, stays.
     base_port  None: free ports. Given: base_port, base_port + 1, ...; a port in use is a LabError.
@@ -46,6 +47,7 @@ class Lab:
             self.radius = FreeRADIUS(self.folder, self.ports, self.pg)
             self.nas = {name: Nas(self.folder, self.ports, self.pg, name, f"127.0.0.{2 + i}")
                         for i, name in enumerate(nas)}
+            self.cpes = Cpes(self.folder, self.pg, self.radius, self.nas.values())
         except BaseException:
             self.close()
             raise
@@ -70,7 +72,7 @@ class Lab:
             server.spawn()
         self.redis.wait_ready()
         self.pg.wait_ready()
-        for server in (self.radius, *self.nas.values()):
+        for server in (self.radius, *self.nas.values(), self.cpes):
             self._servers.append(server)
             server.start()
         self._add_isp_rows()
@@ -83,7 +85,11 @@ class Lab:
 
     def clean(self):
         """The state of a new lab, servers running: fresh vhost, empty Redis, RADIUS with the ISP's rows only, no
-        session, empty ledger database. Children (silverd, simulators, CPEs) must have been stopped before."""
+        session, empty ledger database. Children (silverd, simulators) must have been stopped before."""
+        for server in self._servers:
+            if not server.process.alive():      # a test that failed may have left it stopped
+                server.start()
+        self.cpes.clear()
         if self.vhost != "/":
             self.rabbitmq.delete_vhost(self.vhost)
         self.vhost = self.rabbitmq.new_vhost()
@@ -92,6 +98,11 @@ class Lab:
         self.pg.empty_radius()
         self._add_isp_rows()
         self.pg.create_silver()
+
+    def check(self):
+        """LabError when one of the servers is not running."""
+        for server in self._servers:
+            server.process.check()
 
     def child(self, name, argv, env=None, drop=False, **options):
         """A further process of the lab (silverd, silver-sim, ...), not yet started: a Process that is stopped with

@@ -122,7 +122,8 @@ class RabbitMQ:
     # ---- life
 
     def spawn(self):
-        self.epmd.spawn()
+        if not self.epmd.alive():
+            self.epmd.spawn()
         self.epmd.wait_ready(lambda: _accepts(self.host, self.epmd_port), 10)
         self.process.spawn()
 

@@ -283,3 +283,96 @@ def test_a_given_folder_must_be_empty_and_stays(tmp_path):
     with pytest.raises(LabError, match="is not empty"):
         Lab(folder=tmp_path)
     assert (tmp_path / "x").read_text(encoding="utf-8") == "mine"
+
+
+# ---- simulated CPEs
+
+@pytest.mark.parametrize("auth", ["chap", "pap"])
+def test_cpe_logs_in_and_is_seen_by_nas_and_accounting(lab, wait, auth):
+    add_user(lab, "ana@isp", "clave1")
+    lab.cpes.add("ana@isp", "clave1", auth=auth)
+    state = lab.cpes.wait("ana@isp", "online", start_sent=True)
+    assert (state["framed_ip"], state["rate"]) == ("100.64.0.10", "50M/50M")
+    assert [row["acctsessionid"] for row in lab.nas["bng-1"].sessions("ana@isp")] == [state["session"]]
+    open_sessions = wait(lambda: lab.pg.query(
+        "radius", "SELECT acctsessionid, host(nasipaddress), host(framedipaddress) FROM radacct "
+        "WHERE username = 'ana@isp' AND acctstoptime IS NULL"), "the Accounting-Start")
+    assert open_sessions == [(state["session"], "127.0.0.2", "100.64.0.10")]
+    lab.cpes.hangup("ana@isp")
+    wait(lambda: lab.pg.query("radius", "SELECT 1 FROM radacct WHERE acctsessionid = %s AND acctstoptime IS NOT NULL "
+                              "AND acctterminatecause = 'User-Request'", state["session"]), "the Accounting-Stop")
+    assert lab.nas["bng-1"].sessions() == []
+
+
+def test_cpe_that_is_cut_redials_and_gets_the_new_rate(lab, wait):
+    add_user(lab, "ana@isp", "clave1")
+    lab.cpes.add("ana@isp", "clave1", redial_ms=200)
+    old = lab.cpes.wait("ana@isp", "online", start_sent=True)["session"]
+    assert dynamic_authorization(lab, "coa", 'User-Name=ana@isp,Mikrotik-Rate-Limit="9M/9M"')[0] == "CoA-ACK"
+    assert lab.cpes.state("ana@isp")["rate"] == "9M/9M"
+    lab.pg.query("radius", "UPDATE radreply SET value = '7M/7M' WHERE attribute = 'Mikrotik-Rate-Limit'")
+    assert dynamic_authorization(lab, "disconnect", "User-Name=ana@isp")[0] == "Disconnect-ACK"
+    new = lab.cpes.wait("ana@isp", "online", accepts=2, disconnects=1)
+    assert new["rate"] == "7M/7M" and new["session"] != old
+    causes = wait(lambda: lab.pg.query("radius", "SELECT acctterminatecause FROM radacct WHERE acctsessionid = %s "
+                                       "AND acctstoptime IS NOT NULL", old), "the Accounting-Stop")
+    assert causes == [("Admin-Reset",)]
+
+
+def test_rejected_cpe_stays_out_and_one_that_retries_comes_back(lab, wait):
+    for user in ("ana@isp", "beto@isp"):
+        add_user(lab, user, "clave1")
+        suspend(lab, user)
+    lab.cpes.add("ana@isp", "clave1", redial_ms=50)
+    lab.cpes.add("beto@isp", "clave1", redial_ms=50, retry_ms=100)
+    assert lab.cpes.wait("ana@isp", "rejected")["message"] == "Servicio suspendido"
+    wait(lambda: lab.cpes.state("beto@isp")["rejects"] >= 3, "three tries of the one that retries")
+    lab.pg.query("radius", "DELETE FROM radusergroup")
+    lab.cpes.wait("beto@isp", "online")
+    state = lab.cpes.state("ana@isp")
+    assert (state["state"], state["rejects"], state["accepts"]) == ("rejected", 1, 0)
+    lab.cpes.dial("ana@isp")
+    lab.cpes.wait("ana@isp", "online")
+
+
+def test_login_in_flight_can_be_held_at_both_points(lab, wait):
+    for user in ("ana@isp", "beto@isp"):
+        add_user(lab, user, "clave1")
+    lab.cpes.add("ana@isp", "clave1", hold="accept")
+    lab.cpes.add("beto@isp", "clave1", hold="start")
+    lab.cpes.wait("ana@isp", "held", accepts=1)
+    lab.cpes.wait("beto@isp", "online")
+    assert lab.nas["bng-1"].sessions("ana@isp") == []
+    assert len(lab.nas["bng-1"].sessions("beto@isp")) == 1
+    assert lab.pg.query("radius", "SELECT 1 FROM radacct") == []
+    lab.cpes.release("ana@isp")
+    lab.cpes.release("beto@isp")
+    wait(lambda: lab.pg.query("radius", "SELECT count(*) FROM radacct WHERE acctstoptime IS NULL") == [(2,)],
+         "both Accounting-Starts")
+
+
+def test_simultaneous_use_keeps_the_second_login_out(lab, wait):
+    add_user(lab, "ana@isp", "clave1")
+    lab.pg.query("radius", "INSERT INTO radcheck (username, attribute, op, value) "
+                           "VALUES ('ana@isp', 'Simultaneous-Use', ':=', '1')")
+    lab.cpes.add("ana@isp", "clave1")
+    lab.cpes.wait("ana@isp", "online")
+    wait(lambda: lab.pg.query("radius", "SELECT 1 FROM radacct"), "the Accounting-Start")
+    answer, attributes = radius_login(lab, "ana@isp", "clave1")
+    assert answer == "Access-Reject" and "already logged in" in attributes
+
+
+def test_interim_updates_are_sent(lab, wait):
+    add_user(lab, "ana@isp", "clave1")
+    lab.cpes.add("ana@isp", "clave1", interim_ms=100)
+    wait(lambda: lab.pg.query("radius", "SELECT 1 FROM radacct WHERE acctinterval IS NOT NULL"), "an interim update")
+
+
+def test_cpes_survive_a_restart_of_the_database(lab, wait):
+    add_user(lab, "ana@isp", "clave1")
+    lab.cpes.add("ana@isp", "clave1", redial_ms=100)
+    lab.cpes.wait("ana@isp", "online")
+    lab.pg.restart()
+    wait(lambda: radius_login(lab, "ana@isp", "clave1")[0] == "Access-Accept", "FreeRADIUS to reach the database again")
+    assert dynamic_authorization(lab, "disconnect", "User-Name=ana@isp")[0] == "Disconnect-ACK"
+    lab.cpes.wait("ana@isp", "online", disconnects=1, accepts=2)
