@@ -75,8 +75,7 @@ CREATE TABLE silver.record (
     target       text        NOT NULL DEFAULT '', -- its name when the result was written
     generation   bigint      NOT NULL,
     rev          text        NOT NULL DEFAULT '',
-    key          jsonb,                -- what the thing is called on the target; null = nothing of ours is there
-    created_here boolean     NOT NULL DEFAULT false,
+    keys         jsonb       NOT NULL DEFAULT '[]', -- what the things are called on the target; [] = nothing of ours is there
     whole        jsonb       NOT NULL, -- the record as the worker keeps it: goes back into Redis as it is
     outcome      text        NOT NULL DEFAULT '',
     evidence     text        NOT NULL DEFAULT '',
@@ -141,11 +140,11 @@ CREATE TABLE silver.replay_item (
     PRIMARY KEY (request, event)
 );
 
--- Gates that people closed. (Those that the fleet closes by itself live in Redis only.)
+-- What people decided about gates. (Those that the fleet closes by itself live in Redis only.)
 CREATE TABLE silver.gate (
     uid     text PRIMARY KEY,
     target  text        NOT NULL DEFAULT '',
-    state   text        NOT NULL CHECK (state IN ('open', 'closed')),
+    state   text        NOT NULL CHECK (state IN ('open', 'person')),
     code    text        NOT NULL DEFAULT '',
     why     text        NOT NULL DEFAULT '', -- the person's own words
     by      text        NOT NULL DEFAULT '',

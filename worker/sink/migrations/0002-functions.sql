@@ -88,11 +88,11 @@ BEGIN
         SET ref = coalesce(nullif(EXCLUDED.ref, ''), old.ref), generation = EXCLUDED.generation, rev = EXCLUDED.rev,
             event = EXCLUDED.event, wanted = coalesce(EXCLUDED.wanted, old.wanted)
         WHERE EXCLUDED.generation > old.generation;
-    INSERT INTO silver.record AS old (ns, contract_id, uid, target, generation, rev, key, created_here, whole, outcome,
+    INSERT INTO silver.record AS old (ns, contract_id, uid, target, generation, rev, keys, whole, outcome,
                                       evidence, epoch, event, run, holds, reality, at)
     SELECT r->>'ns', r->>'contract_id', c->>'uid', coalesce(c->>'target', t->>'target', ''),
            coalesce((c->>'generation')::bigint, (r->>'generation')::bigint), coalesce(c->>'rev', r->>'rev', ''),
-           nullif(c->'key', 'null'), coalesce((c->>'created_here')::boolean, false), c,
+           coalesce(nullif(c->'keys', 'null'), '[]'), c,
            coalesce(c->>'outcome', ''), coalesce(t->>'evidence', ''),
            coalesce((c->>'epoch')::bigint, (r->>'epoch')::bigint), (r->>'event')::uuid,
            coalesce((c->>'run')::integer, (r->>'run')::integer), nullif(t->'holds', 'null'),
@@ -103,7 +103,7 @@ BEGIN
                        LIMIT 1) found(t) ON true
     ON CONFLICT (ns, contract_id, uid) DO UPDATE
         SET target = coalesce(nullif(EXCLUDED.target, ''), old.target), generation = EXCLUDED.generation,
-            rev = EXCLUDED.rev, key = EXCLUDED.key, created_here = EXCLUDED.created_here, whole = EXCLUDED.whole,
+            rev = EXCLUDED.rev, keys = EXCLUDED.keys, whole = EXCLUDED.whole,
             outcome = EXCLUDED.outcome, evidence = EXCLUDED.evidence, epoch = EXCLUDED.epoch, event = EXCLUDED.event,
             run = EXCLUDED.run, holds = EXCLUDED.holds, reality = EXCLUDED.reality, at = EXCLUDED.at
         WHERE EXCLUDED.generation > old.generation
@@ -178,7 +178,8 @@ CREATE FUNCTION silver.take_gate(g jsonb) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO silver.gate AS old (uid, target, state, code, why, by, since, until)
     VALUES (g->>'uid', coalesce(g->>'target', ''), g->>'state', coalesce(g->>'code', ''), coalesce(g->>'why', ''),
-            coalesce(g->>'by', ''), (g->>'since')::timestamptz, (g->>'until')::timestamptz)
+            coalesce(g->>'by', ''), to_timestamp((g->>'since')::double precision / 1000),
+            to_timestamp(nullif((g->>'until')::double precision, 0) / 1000))
     ON CONFLICT (uid) DO UPDATE
         SET target = EXCLUDED.target, state = EXCLUDED.state, code = EXCLUDED.code, why = EXCLUDED.why,
             by = EXCLUDED.by, since = EXCLUDED.since, until = EXCLUDED.until
