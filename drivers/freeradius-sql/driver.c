@@ -62,11 +62,11 @@ static void words_groups(struct sn_buf *line, const struct frsql_goal *g, const 
 {
     char text[512];
 
-    if (!h->plan_row) {
+    if (g->group[0] != '\0' && !h->plan_row) {
         (void)snprintf(text, sizeof(text), "radusergroup %s: %s -> %s", g->username,
                        h->first_group[0] != '\0' ? h->first_group : "none", g->group);
         part(line, text);
-    } else if (h->first_group[0] != '\0') {
+    } else if (g->group[0] != '\0' && h->first_group[0] != '\0') {
         (void)snprintf(text, sizeof(text), "radusergroup %s: %s removed", g->username, h->first_group);
         part(line, text);
     }
@@ -77,7 +77,7 @@ static void words_groups(struct sn_buf *line, const struct frsql_goal *g, const 
         (void)snprintf(text, sizeof(text), "radusergroup %s: %s removed", g->username, g->suspend.group);
         part(line, text);
     }
-    if (h->plan_group == FRSQL_GROUP_MISSING) {
+    if (g->group[0] != '\0' && h->plan_group == FRSQL_GROUP_MISSING) {
         (void)snprintf(text, sizeof(text), "group %s created: Mikrotik-Rate-Limit %s", g->group, g->rate);
         part(line, text);
     }
@@ -130,10 +130,10 @@ static void add_be(const struct sn_want *want, const struct frsql_goal *g, const
     op->n[0] = diff;
     op->n[1] = g->address[0] != '\0';
     if (!h->exists) {
-        (void)snprintf(text, sizeof(text), "user %s, %s%s%s%s", g->username, g->group, g->address[0] != '\0' ? ", " : "",
+        (void)snprintf(text, sizeof(text), "user %s, %s%s%s%s", g->username, g->group[0] != '\0' ? g->group : "no plan", g->address[0] != '\0' ? ", " : "",
                        g->address, g->suspended ? ", suspended" : "");
         part(&line, text);
-        if (h->plan_group == FRSQL_GROUP_MISSING) {
+        if (g->group[0] != '\0' && h->plan_group == FRSQL_GROUP_MISSING) {
             (void)snprintf(text, sizeof(text), "group created: Mikrotik-Rate-Limit %s", g->rate);
             part(&line, text);
         }
@@ -206,7 +206,7 @@ static bool in_the_way(const struct sn_want *want, const struct frsql_goal *g, c
     } else if (g->suspended && h->suspend_group == FRSQL_GROUP_DIFFERS) {
         stuck(ret, SN_PERMANENT, "freeradius-sql.group-differs", "group", g->suspend.group,
               "the group of this name does not do what it has to do to suspended users");
-    } else if (!g->has_password && h->password_rows == 0) {
+    } else if (!g->suspended && !g->has_password && h->password_rows == 0) {
         stuck(ret, SN_INVALID, "freeradius-sql.password-missing", "username", g->username,
               "the service has no password and the user has none");
     } else {

@@ -14,14 +14,21 @@ static int goal_plan(const struct sn_want *want, struct frsql_goal *g, struct sn
     const char *code = sn_radius_str(plan, "code");
     int64_t up = sn_radius_int(plan, "up_kbps", 0);
     int64_t down = sn_radius_int(plan, "down_kbps", 0);
-    int n;
+    char name[64];
 
+    if (g->suspended && plan == NULL)
+        return 0; /* a service that ends names no plan: whatever group the user has stays */
     if (code[0] == '\0' || up <= 0 || down <= 0) {
         sn_verdict_set(verdict, SN_INVALID, "freeradius-sql.plan-missing", "the service has no plan with a code and both rates");
         return -1;
     }
-    n = snprintf(g->group, sizeof(g->group), "%s@%" PRId64 "/%" PRId64, code, up, down);
-    if (n < 0 || (size_t)n >= sizeof(g->group) || !sn_radius_name_ok(code)) {
+    /* '+' is not among the characters that FreeRADIUS looks up as they are; two codes that become one name still name one content,
+     * since the rates are part of it. */
+    (void)snprintf(name, sizeof(name), "%s", code);
+    for (char *p = strchr(name, '+'); p != NULL; p = strchr(p, '+'))
+        *p = '_';
+    (void)snprintf(g->group, sizeof(g->group), "%s@%" PRId64 "/%" PRId64, name, up, down);
+    if (strlen(code) >= sizeof(name) || !sn_radius_name_ok(name)) {
         sn_verdict_set(verdict, SN_INVALID, "freeradius-sql.plan-code", "plan code %s cannot be the name of a group", code);
         sn_verdict_arg(verdict, "plan", code);
         return -1;
@@ -112,7 +119,7 @@ static void read_groups(const struct frsql_goal *goal, const json_t *rows, struc
         int64_t priority = sn_radius_int(row, "priority", -1);
         if (strcmp(name, goal->suspend.group) == 0 && priority == FRSQL_SUSPEND_PRIORITY)
             h->suspend_row = true;
-        else if (strcmp(name, goal->group) == 0 && priority == FRSQL_PLAN_PRIORITY)
+        else if (goal->group[0] != '\0' && strcmp(name, goal->group) == 0 && priority == FRSQL_PLAN_PRIORITY)
             h->plan_row = true;
         else if (h->first_group[0] == '\0')
             (void)sn_text_escape(h->first_group, sizeof(h->first_group), name, strlen(name));
@@ -231,16 +238,17 @@ int frsql_have_read(const struct sn_want *want, const struct frsql_goal *goal, c
 
 unsigned frsql_diff(const struct sn_want *want, const struct frsql_goal *goal, const struct frsql_have *have)
 {
-    int64_t groups = goal->suspended ? 2 : 1;
     unsigned diff = 0;
 
-    if (goal->has_password ? !have->password_ok : have->password_rows == 0)
+    if (goal->has_password && !have->password_ok)
         diff |= FRSQL_DIFF_PASSWORD;
     if (goal->address[0] != '\0' ? have->address_rows != 1 || strcmp(have->address, goal->address) != 0
                                  : have->address_rows != 0)
         diff |= FRSQL_DIFF_ADDRESS;
-    if (!have->plan_row || have->group_rows != groups || have->suspend_row != goal->suspended ||
-        have->plan_group == FRSQL_GROUP_MISSING || (goal->suspended && have->suspend_group == FRSQL_GROUP_MISSING))
+    if (have->suspend_row != goal->suspended || (goal->suspended && have->suspend_group == FRSQL_GROUP_MISSING))
+        diff |= FRSQL_DIFF_GROUPS;
+    if (goal->group[0] != '\0' && (!have->plan_row || have->group_rows != (goal->suspended ? 2 : 1) ||
+                                   have->plan_group == FRSQL_GROUP_MISSING))
         diff |= FRSQL_DIFF_GROUPS;
     if (have->stray[0] != '\0')
         diff |= FRSQL_DIFF_STRAY;

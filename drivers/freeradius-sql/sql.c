@@ -190,7 +190,7 @@ static void tx_groups(struct tx *tx, const struct frsql_goal *g)
 {
     char number[24];
 
-    if (tx_group_missing(tx, g->group)) {
+    if (g->group[0] != '\0' && tx_group_missing(tx, g->group)) {
         (void)snprintf(number, sizeof(number), "%" PRId64, g->simultaneous_use);
         if (g->simultaneous_use > 0)
             tx_group_check(tx, g->group, "Simultaneous-Use", number);
@@ -223,9 +223,12 @@ static void tx_user_rows(struct tx *tx, const struct frsql_goal *g, const char *
     if (g->address[0] != '\0')
         (void)TX(tx, "INSERT INTO radreply (username, attribute, op, value) VALUES ($1, 'Framed-IP-Address', ':=', $2)",
                  g->username, g->address);
-    (void)TX(tx, "DELETE FROM radusergroup WHERE username = $1", g->username);
+    (void)TX(tx, "DELETE FROM radusergroup WHERE username = $1 AND ($2 <> '' OR groupname = $3)", g->username, g->group,
+             g->suspend.group);
     (void)snprintf(priority, sizeof(priority), "%d", FRSQL_PLAN_PRIORITY);
-    (void)TX(tx, "INSERT INTO radusergroup (username, groupname, priority) VALUES ($1, $2, $3::int)", g->username, g->group, priority);
+    if (g->group[0] != '\0')
+        (void)TX(tx, "INSERT INTO radusergroup (username, groupname, priority) VALUES ($1, $2, $3::int)", g->username, g->group,
+                 priority);
     (void)snprintf(priority, sizeof(priority), "%d", FRSQL_SUSPEND_PRIORITY);
     if (g->suspended)
         (void)TX(tx, "INSERT INTO radusergroup (username, groupname, priority) VALUES ($1, $2, $3::int)", g->username,

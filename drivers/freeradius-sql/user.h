@@ -19,7 +19,7 @@ enum frsql_verb { FRSQL_READ = 1, FRSQL_BE, FRSQL_GONE };
 struct frsql_goal {
     char username[SN_RADIUS_NAME_MAX];
     char address[FRSQL_ADDRESS_MAX]; /* "" = none */
-    char group[SN_RADIUS_GROUP_MAX]; /* plan group <code>@<up>/<down>; "" for GONE */
+    char group[SN_RADIUS_GROUP_MAX]; /* plan group <code>@<up>/<down>; "" = the service names none (it ends, GONE) */
     char rate[SN_RADIUS_RATE_MAX];
     struct sn_radius_suspend suspend;
     bool suspended;
