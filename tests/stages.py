@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree
 
@@ -88,17 +89,20 @@ def stage_unit(options):
 
 
 def run_pytest(name, options):
-    folder = ROOT / "tests" / name
-    if not any(folder.rglob("test_*.py")):
+    tests = ROOT / "tests" / name
+    if not any(tests.rglob("test_*.py")):
         return Outcome(note="absent")
     report = BUILD / f"{name}.xml"
     report.unlink(missing_ok=True)
     words = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-ra", "--durations=5",
-             "--timeout=180", f"--junitxml={report}", folder]
+             "--timeout=180", f"--junitxml={report}", tests]
     if options.k:
         words += ["-k", options.k]
-    code = run(words + options.pytest, SILVER_BUILD=os.environ.get("SILVER_BUILD", str(BUILD / "gcc")),
-               HYPOTHESIS_STORAGE_DIRECTORY=str(BUILD / "hypothesis"), PYTHONDONTWRITEBYTECODE="1")
+    # One folder for all that tests write; the servers, which run unprivileged, pass through it.
+    with tempfile.TemporaryDirectory(prefix="silver-tests-") as folder:
+        os.chmod(folder, 0o755)
+        code = run(words + options.pytest, TMPDIR=folder, SILVER_BUILD=os.environ.get("SILVER_BUILD", str(BUILD / "gcc")),
+                   HYPOTHESIS_STORAGE_DIRECTORY=str(BUILD / "hypothesis"), PYTHONDONTWRITEBYTECODE="1")
     if code == 5 and options.k:         # pytest: no test has that name
         return Outcome(note=f"no test matches {options.k}")
     return counted(report, code, "pytest")
@@ -132,14 +136,14 @@ NEED_BUILD = ("contract", "sim", "system")
 
 
 def parse(argv):
-    own, _, rest = (argv, None, []) if "--" not in argv else (argv[:argv.index("--")], None, argv[argv.index("--") + 1:])
+    end = argv.index("--") if "--" in argv else len(argv)
     parser = argparse.ArgumentParser(prog="tests/run", description="Builds and tests; the last line counts.")
     parser.add_argument("--stage", action="append", choices=["packages", *STAGES], help="only this stage (repeatable)")
     parser.add_argument("-k", metavar="EXPRESSION", help="only tests whose name matches")
     parser.add_argument("--list", action="store_true", help="name the stages and stop")
     parser.add_argument("--packages-seconds", type=float, default=0, help=argparse.SUPPRESS)
-    options = parser.parse_args(own)
-    options.pytest = rest
+    options = parser.parse_args(argv[:end])
+    options.pytest = argv[end + 1:]
     return options
 
 

@@ -97,7 +97,7 @@ class Lab:
         self.pg.query("nas", "DELETE FROM nas_session")
         self.pg.empty_radius()
         self._add_isp_rows()
-        self.pg.create_silver()
+        self.pg.empty_silver()
 
     def check(self):
         """LabError when one of the servers is not running."""

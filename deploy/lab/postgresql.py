@@ -3,7 +3,9 @@
 
   radius  FreeRADIUS's own schema and grants (Debian's schema.sql and setup.sql), then every deploy/sql/radius-*.sql
   nas     the session table of the NAS stand-ins (out of the reach of the product's roles)
-  silver  empty, owned by silver_ledger: the ledger's migrations are silverd's own work
+  silver  deploy/sql/ledger-roles.sql; the tables are silverd's own work
+
+The product's roles come from the files that an operator applies, so that their grants are what is tested.
 
 Superuser only over the unix socket in the lab's folder; every role logs in over TCP with a password (SCRAM).
 psycopg2 is imported where it is used, so that a machine without it gets a sentence instead of a stack trace.
@@ -67,6 +69,7 @@ class PostgreSQL:
         self.socket_dir = self.folder
         self.passwords = {role: secrets.token_urlsafe(12) for role in ROLES}
         self.bin = _bindir()
+        self._made = False
         self.folder.mkdir(mode=0o700)
         own(self.folder)
         if len(f"{self.folder}/.s.PGSQL.{self.port}") > 100:
@@ -103,8 +106,9 @@ class PostgreSQL:
 
     def wait_ready(self):
         self.process.wait_ready(self._answers, 30)
-        if not self._databases_made():
+        if not self._made:
             self._make_databases()
+            self._made = True
 
     def _answers(self):
         psycopg2 = _psycopg2()
@@ -132,42 +136,39 @@ class PostgreSQL:
 
     # ---- databases
 
-    def _databases_made(self):
-        return self.query("postgres", "SELECT 1 FROM pg_database WHERE datname = 'silver'")
-
     def _make_databases(self):
         with self.session("postgres") as cursor:
-            for role in ROLES:
-                if role != "radius":            # made by Debian's setup.sql below
-                    cursor.execute(f"CREATE ROLE {role} LOGIN PASSWORD %s", (self.passwords[role],))
-            cursor.execute("CREATE DATABASE radius")
-            cursor.execute("CREATE DATABASE nas")
+            cursor.execute("CREATE ROLE nas LOGIN PASSWORD %s", (self.passwords["nas"],))
+            for database in ("radius", "nas", "silver"):
+                cursor.execute(f"CREATE DATABASE {database}")
         self.apply("radius", read_protected(RADIUS_SQL / "schema.sql"), "FreeRADIUS's schema.sql")
         self.apply("radius", read_protected(RADIUS_SQL / "setup.sql"), "FreeRADIUS's setup.sql")
         for path in sorted(REPOSITORY.glob("deploy/sql/radius-*.sql")):
             self.apply("radius", path.read_text(encoding="utf-8"), path.name)
+        self.apply("silver", (REPOSITORY / "deploy/sql/ledger-roles.sql").read_text(encoding="utf-8"),
+                   "ledger-roles.sql", ledger_password=self.passwords["silver_ledger"],
+                   reader_password=self.passwords["silver_reader"])
+        self.apply("nas", NAS_SQL, "the table of sessions")
         with self.session("postgres") as cursor:
-            cursor.execute("ALTER ROLE radius PASSWORD %s", (self.passwords["radius"],))
-        with self.session("nas") as cursor:
-            cursor.execute(NAS_SQL)
-        self.create_silver()
+            for role in ("radius", "silver_worker"):
+                cursor.execute(f"ALTER ROLE {role} LOGIN PASSWORD %s", (self.passwords[role],))
 
-    def apply(self, database, sql, what):
+    def apply(self, database, sql, what, **variables):
         """A script as an operator would apply it: psql, superuser, stop at the first error."""
-        done = subprocess.run([self.bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.socket_dir,
-                               "-p", str(self.port), "-U", "postgres", "-d", database], input=sql, env=_env(self.folder),
-                              capture_output=True, text=True, check=False)
+        argv = [self.bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.socket_dir, "-p", str(self.port),
+                "-U", "postgres", "-d", database]
+        for name, value in variables.items():
+            argv += ["-v", f"{name}={value}"]
+        done = subprocess.run(argv, input=sql, env=_env(self.folder), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise LabError(f"{what} could not be applied to the database {database}: {done.stderr.strip()[-600:]}")
 
-    def create_silver(self):
-        """An empty ledger database (an old one is dropped, its sessions are ended)."""
-        with self.session("postgres") as cursor:
-            cursor.execute("DROP DATABASE IF EXISTS silver WITH (FORCE)")
-            cursor.execute("CREATE DATABASE silver OWNER silver_ledger")
+    def empty_silver(self):
+        """The ledger's tables are dropped (silverd makes them again), its sessions are ended; grants stay."""
         with self.session("silver") as cursor:
-            cursor.execute("GRANT CONNECT ON DATABASE silver TO silver_reader; "
-                           "GRANT CREATE ON SCHEMA public TO silver_ledger")
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                           "WHERE datname = 'silver' AND pid <> pg_backend_pid()")
+            cursor.execute("DROP SCHEMA IF EXISTS silver CASCADE")
 
     def empty_radius(self):
         """Every row of the RADIUS database is deleted, of the product's own tables too; the schema stays."""
