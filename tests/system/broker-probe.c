@@ -7,11 +7,10 @@
  *   base | device ID | check [ID]... | describe [ID]...             topology, with the ladder of level=… settings
  *   want QUEUE PREFETCH | unwant QUEUE | own QUEUE EXCHANGE KEY TTL_MS
  *   ack LINK TAG | nack LINK TAG | ackunwant LINK TAG QUEUE
- *   auto MODE             what a lane thread does with each delivery: none, ack, result (publish to silver.results, ack when confirmed),
- *                         reply (answer to reply_to)
- *   publish EXCHANGE KEY ID [name=value]...                         delay origin attempt size transient ("-" = empty exchange)
- *   queue NAME | call EXCHANGE KEY TIMEOUT_MS | put EXCHANGE KEY    by the blocking client
- *   state | turn MS (turn() asks to be called every MS) | quit [MS] (end of input = quit 10000)
+ *   auto MODE             what a lane thread does with each delivery: none, ack, result (publish to silver.results, ack
+ * when confirmed), reply (answer to reply_to) publish EXCHANGE KEY ID [name=value]...                         delay
+ * origin attempt size transient ("-" = empty exchange) queue NAME | call EXCHANGE KEY TIMEOUT_MS | put EXCHANGE KEY by
+ * the blocking client state | turn MS (turn() asks to be called every MS) | quit [MS] (end of input = quit 10000)
  */
 #include <pthread.h>
 #include <signal.h>
@@ -76,13 +75,14 @@ static void delivered(void *arg, struct sn_delivery *d)
     const struct sn_headers *h = &d->headers;
     struct job *j = calloc(1, sizeof(*j));
 
-    out(p, json_pack("{s:s, s:I, s:I, s:b, s:s, s:s, s:s, s:I, s:I}", "ev", "delivered", "link", (json_int_t)d->link, "tag",
-                     (json_int_t)d->tag, "redelivered", d->redelivered, "queue", d->queue, "key", d->routing_key, "id",
-                     d->message_id, "len", (json_int_t)d->len, "full_len", (json_int_t)d->full_len));
+    out(p, json_pack("{s:s, s:I, s:I, s:b, s:s, s:s, s:s, s:I, s:I}", "ev", "delivered", "link", (json_int_t)d->link,
+                     "tag", (json_int_t)d->tag, "redelivered", d->redelivered, "queue", d->queue, "key", d->routing_key,
+                     "id", d->message_id, "len", (json_int_t)d->len, "full_len", (json_int_t)d->full_len));
     if (h->attempt != 0 || h->origin[0] != '\0' || h->first_death[0] != '\0' || d->reply_to[0] != '\0')
-        out(p, json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s}", "ev", "headers", "id", d->message_id, "attempt",
-                         (json_int_t)h->attempt, "first_failed", (json_int_t)h->first_failed, "origin", h->origin, "code", h->code,
-                         "replay", h->replay, "traceparent", h->traceparent, "first_death", h->first_death));
+        out(p,
+            json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s}", "ev", "headers", "id", d->message_id, "attempt",
+                      (json_int_t)h->attempt, "first_failed", (json_int_t)h->first_failed, "origin", h->origin, "code",
+                      h->code, "replay", h->replay, "traceparent", h->traceparent, "first_death", h->first_death));
     if (j == NULL)
         abort();
     j->probe = p;
@@ -347,12 +347,14 @@ static void state(struct probe *p)
     int64_t consumer_turn, publisher_turn;
     size_t waiting;
     bool consumer_up = sn_consumer_state(p->consumer, &consumer_turn, consumer_why, sizeof(consumer_why));
-    bool publisher_up = sn_publisher_state(p->publisher, &waiting, &publisher_turn, publisher_why, sizeof(publisher_why));
+    bool publisher_up =
+        sn_publisher_state(p->publisher, &waiting, &publisher_turn, publisher_why, sizeof(publisher_why));
     int64_t now = sn_clock_mono_ms();
 
-    out(p, json_pack("{s:s, s:b, s:s, s:I, s:b, s:s, s:I, s:I}", "ev", "state", "consumer", consumer_up, "consumer_why", consumer_why,
-                     "consumer_turn_age", (json_int_t)(now - consumer_turn), "publisher", publisher_up, "publisher_why",
-                     publisher_why, "publisher_turn_age", (json_int_t)(now - publisher_turn), "waiting", (json_int_t)waiting));
+    out(p, json_pack("{s:s, s:b, s:s, s:I, s:b, s:s, s:I, s:I}", "ev", "state", "consumer", consumer_up, "consumer_why",
+                     consumer_why, "consumer_turn_age", (json_int_t)(now - consumer_turn), "publisher", publisher_up,
+                     "publisher_why", publisher_why, "publisher_turn_age", (json_int_t)(now - publisher_turn),
+                     "waiting", (json_int_t)waiting));
 }
 
 static void set_mode(struct probe *p, const char *name)
@@ -368,7 +370,8 @@ static void set_mode(struct probe *p, const char *name)
 static void describe(struct probe *p, char **word, int n)
 {
     word[n] = NULL;
-    out(p, json_pack("{s:s, s:o}", "ev", "topology", "body", sn_topology_describe(&p->ladder, (const char *const *)&word[1])));
+    out(p, json_pack("{s:s, s:o}", "ev", "topology", "body",
+                     sn_topology_describe(&p->ladder, (const char *const *)&word[1])));
 }
 
 static void settle(struct probe *p, char **word, int n)
@@ -423,9 +426,12 @@ static bool set(struct probe *p, const char *text)
         const char *name;
         int *value;
     } SETTINGS[] = {
-        { "heartbeat_s", &p->conf.heartbeat_s },         { "connect_timeout_ms", &p->conf.connect_timeout_ms },
-        { "rpc_timeout_ms", &p->conf.rpc_timeout_ms },   { "confirm_timeout_ms", &p->conf.confirm_timeout_ms },
-        { "reconnect_min_ms", &p->conf.reconnect_min_ms }, { "reconnect_max_ms", &p->conf.reconnect_max_ms },
+        { "heartbeat_s", &p->conf.heartbeat_s },
+        { "connect_timeout_ms", &p->conf.connect_timeout_ms },
+        { "rpc_timeout_ms", &p->conf.rpc_timeout_ms },
+        { "confirm_timeout_ms", &p->conf.confirm_timeout_ms },
+        { "reconnect_min_ms", &p->conf.reconnect_min_ms },
+        { "reconnect_max_ms", &p->conf.reconnect_max_ms },
         { "stall_ms", &p->conf.stall_ms },
     };
     const char *eq = strchr(text, '=');
@@ -482,8 +488,13 @@ static void finish(struct probe *p, int64_t wait_ms)
 int main(int argc, char **argv)
 {
     struct probe p = {
-        .conf = { .name = "probe", .heartbeat_s = 10, .connect_timeout_ms = 5000, .rpc_timeout_ms = 5000,
-                  .confirm_timeout_ms = 10000, .reconnect_min_ms = 20, .reconnect_max_ms = 500 },
+        .conf = { .name = "probe",
+                  .heartbeat_s = 10,
+                  .connect_timeout_ms = 5000,
+                  .rpc_timeout_ms = 5000,
+                  .confirm_timeout_ms = 10000,
+                  .reconnect_min_ms = 20,
+                  .reconnect_max_ms = 500 },
         .log = { .level = SN_LOG_DEBUG, .fd = 2 },
         .ladder = { { 200, 300, 400, 500, 600 } },
         .lock = PTHREAD_MUTEX_INITIALIZER,
