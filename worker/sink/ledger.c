@@ -23,7 +23,6 @@ struct sn_ledger {
     const struct sn_ledger_conf *conf;
     const struct sn_log *log;
     const char *queue;
-    struct sn_schema *gate_schema;
     struct sn_consumer *consumer;
     pthread_t consumer_thread, writer_thread;
     bool started;
@@ -264,7 +263,6 @@ static int write_batch(struct sn_ledger *l, const struct item *batch, size_t n, 
 {
     struct sn_sink_message *messages = calloc(n, sizeof(*messages));
     size_t bad = 0, k = 0;
-    const struct sn_sink_schemas schemas = { .result = l->conf->result_schema, .gate = l->gate_schema };
     enum sn_sink_wrote wrote;
 
     if (messages == NULL)
@@ -275,7 +273,7 @@ static int write_batch(struct sn_ledger *l, const struct item *batch, size_t n, 
                                                   .content_type = i->delivery->content_type,
                                                   .routing_key = i->delivery->routing_key };
     }
-    wrote = sn_sink_write(l->pg, &schemas, messages, n, l->conf->timeout_ms, &bad, err);
+    wrote = sn_sink_write(l->pg, l->conf->result_schema, messages, n, l->conf->timeout_ms, &bad, err);
     free(messages);
     if (wrote != SN_SINK_DONE)
         return -1;
@@ -398,8 +396,7 @@ int sn_ledger_new(const struct sn_ledger_conf *conf, const struct sn_log *log, s
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&l->changed, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
-    if (sn_sink_gate_schema(&l->gate_schema, err) != 0 ||
-        sn_consumer_new(conf->broker, &ops, l, log, &l->consumer, err) != 0) {
+    if (sn_consumer_new(conf->broker, &ops, l, log, &l->consumer, err) != 0) {
         sn_ledger_free(l);
         return -1;
     }
@@ -439,7 +436,6 @@ void sn_ledger_free(struct sn_ledger *l)
     if (l == NULL)
         return;
     sn_consumer_free(l->consumer);
-    sn_schema_free(l->gate_schema);
     free_items(l->first);
     (void)pthread_cond_destroy(&l->changed);
     (void)pthread_mutex_destroy(&l->lock);

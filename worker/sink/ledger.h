@@ -25,7 +25,7 @@
 /* Borrowed; must outlive the ledger. */
 struct sn_ledger_conf {
     const struct sn_broker_conf *broker;
-    const struct sn_schema *result_schema; /* silver.result/1 */
+    const struct sn_schema *result_schema; /* result/v1: results and people's gates */
     const struct sn_pg_conf *database;     /* role silver_ledger */
     const char *queue;                     /* NULL = "silver.ledger" */
     int prefetch;                          /* unacknowledged messages at most; also the largest batch */

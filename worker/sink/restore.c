@@ -88,7 +88,7 @@ static int gates(struct sn_pg *pg, int timeout_ms, const struct sn_restore_ops *
 
     if (sn_pg_query(pg,
                     "SELECT uid, target, code, why, by, " MS("since") ", " MS("until") " FROM silver.gate "
-                    "WHERE state = 'person' AND (until IS NULL OR until > now()) ORDER BY uid",
+                    "WHERE state = 'closed' AND (until IS NULL OR until > now()) ORDER BY uid",
                     0, NULL, sn_clock_mono_ms() + timeout_ms, &rows, &pgerr) != 0) {
         *err = pgerr.error;
         return -1;

@@ -22,12 +22,6 @@ struct sn_sink_message {
     const char *routing_key;
 };
 
-/* Shapes of what the queue may bring. Borrowed. */
-struct sn_sink_schemas {
-    const struct sn_schema *result; /* silver.result/1 */
-    const struct sn_schema *gate;   /* silver.gate/1 */
-};
-
 enum sn_sink_wrote {
     SN_SINK_DONE,        /* every message is in the tables, or kept aside: acknowledge all */
     SN_SINK_UNAVAILABLE, /* the database did not take them, for a reason of its own: try again later */
@@ -35,15 +29,12 @@ enum sn_sink_wrote {
 
 /* Writes n messages, idempotent. *ret_bad counts those that were kept aside. On UNAVAILABLE err says why. Blocking, at
  * most timeout_ms for each statement. */
-enum sn_sink_wrote sn_sink_write(struct sn_pg *pg, const struct sn_sink_schemas *schemas, const struct sn_sink_message *messages,
+enum sn_sink_wrote sn_sink_write(struct sn_pg *pg, const struct sn_schema *schema, const struct sn_sink_message *messages,
                                  size_t n, int timeout_ms, size_t *ret_bad, struct sn_error *err);
 
 /* Loads one message and judges its shape. -1: it is not for the ledger, err says why. *ret: new reference. */
-int sn_sink_read(const struct sn_sink_schemas *schemas, const struct sn_sink_message *message, json_t **ret,
+int sn_sink_read(const struct sn_schema *schema, const struct sn_sink_message *message, json_t **ret,
                  struct sn_error *err) SN_MUSTCHECK;
-
-/* The gate's schema, compiled from the text in this program. */
-int sn_sink_gate_schema(struct sn_schema **ret, struct sn_error *err) SN_MUSTCHECK;
 
 /* "applied.olt-7" -> "olt-7"; "" when there is no device in it. Borrowed from the key. */
 const char *sn_sink_device_of(const char *routing_key);

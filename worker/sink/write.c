@@ -20,21 +20,7 @@ const char *sn_sink_device_of(const char *routing_key)
     return dot != NULL ? dot + 1 : "";
 }
 
-extern const char sn_embed_schemas_gate_v1_schema_json[];
-
-int sn_sink_gate_schema(struct sn_schema **ret, struct sn_error *err)
-{
-    return sn_schema_compile(sn_embed_schemas_gate_v1_schema_json, strlen(sn_embed_schemas_gate_v1_schema_json), ret, err);
-}
-
-static const struct sn_schema *schema_of(const struct sn_sink_schemas *schemas, const json_t *doc)
-{
-    const char *name = json_string_value(json_object_get(doc, "schema"));
-    return name != NULL && strcmp(name, "silver.gate/1") == 0 ? schemas->gate : schemas->result;
-}
-
-int sn_sink_read(const struct sn_sink_schemas *schemas, const struct sn_sink_message *message, json_t **ret,
-                 struct sn_error *err)
+int sn_sink_read(const struct sn_schema *schema, const struct sn_sink_message *message, json_t **ret, struct sn_error *err)
 {
     const struct sn_doc_limits limits = { .bytes_max = MESSAGE_BYTES_MAX, .nodes_max = 65536, .depth_max = 32 };
     enum sn_doc_format format =
@@ -44,7 +30,7 @@ int sn_sink_read(const struct sn_sink_schemas *schemas, const struct sn_sink_mes
 
     if (sn_doc_load(message->body, message->len, format, &limits, &doc, err) != 0)
         return -1;
-    if (!sn_schema_check_known(schema_of(schemas, doc), doc, &violation)) {
+    if (!sn_schema_check_known(schema, doc, &violation)) {
         json_decref(doc);
         return sn_error_set(err, "result.shape", "%s: %s", violation.path, violation.rule);
     }
@@ -139,7 +125,7 @@ static int write_singly(struct sn_pg *pg, json_t *batch, const struct sn_sink_me
 }
 
 /* Sorts the readable ones into a batch; the others are kept aside at once. messages_of[i] belongs to batch[i]. */
-static int sort_out(struct sn_pg *pg, const struct sn_sink_schemas *schemas, const struct sn_sink_message *messages, size_t n,
+static int sort_out(struct sn_pg *pg, const struct sn_schema *schema, const struct sn_sink_message *messages, size_t n,
                     int timeout_ms, json_t *batch, const struct sn_sink_message **messages_of, size_t *bad,
                     struct sn_error *err)
 {
@@ -147,7 +133,7 @@ static int sort_out(struct sn_pg *pg, const struct sn_sink_schemas *schemas, con
         struct sn_error why;
         json_t *doc = NULL;
 
-        if (sn_sink_read(schemas, &messages[i], &doc, &why) != 0) {
+        if (sn_sink_read(schema, &messages[i], &doc, &why) != 0) {
             (*bad)++;
             if (keep_aside(pg, &messages[i], &why, timeout_ms, err) != 0)
                 return -1;
@@ -161,7 +147,7 @@ static int sort_out(struct sn_pg *pg, const struct sn_sink_schemas *schemas, con
     return 0;
 }
 
-enum sn_sink_wrote sn_sink_write(struct sn_pg *pg, const struct sn_sink_schemas *schemas, const struct sn_sink_message *messages,
+enum sn_sink_wrote sn_sink_write(struct sn_pg *pg, const struct sn_schema *schema, const struct sn_sink_message *messages,
                                  size_t n, int timeout_ms, size_t *ret_bad, struct sn_error *err)
 {
     const struct sn_sink_message **messages_of = calloc(n > 0 ? n : 1, sizeof(*messages_of));
@@ -174,7 +160,7 @@ enum sn_sink_wrote sn_sink_write(struct sn_pg *pg, const struct sn_sink_schemas 
         (void)sn_error_oom(err);
         goto out;
     }
-    if (sort_out(pg, schemas, messages, n, timeout_ms, batch, messages_of, &bad, err) != 0)
+    if (sort_out(pg, schema, messages, n, timeout_ms, batch, messages_of, &bad, err) != 0)
         goto out;
     if (json_array_size(batch) > 0 && send_batch(pg, batch, timeout_ms, &pgerr) != 0) {
         if (!is_message_fault(&pgerr)) {

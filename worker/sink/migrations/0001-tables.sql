@@ -144,7 +144,7 @@ CREATE TABLE silver.replay_item (
 CREATE TABLE silver.gate (
     uid     text PRIMARY KEY,
     target  text        NOT NULL DEFAULT '',
-    state   text        NOT NULL CHECK (state IN ('open', 'person')),
+    state   text        NOT NULL CHECK (state IN ('open', 'closed')),
     code    text        NOT NULL DEFAULT '',
     why     text        NOT NULL DEFAULT '', -- the person's own words
     by      text        NOT NULL DEFAULT '',

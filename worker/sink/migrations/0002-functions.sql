@@ -178,8 +178,7 @@ CREATE FUNCTION silver.take_gate(g jsonb) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO silver.gate AS old (uid, target, state, code, why, by, since, until)
     VALUES (g->>'uid', coalesce(g->>'target', ''), g->>'state', coalesce(g->>'code', ''), coalesce(g->>'why', ''),
-            coalesce(g->>'by', ''), to_timestamp((g->>'since')::double precision / 1000),
-            to_timestamp(nullif((g->>'until')::double precision, 0) / 1000))
+            coalesce(g->>'by', ''), (g->>'since')::timestamptz, (g->>'until')::timestamptz)
     ON CONFLICT (uid) DO UPDATE
         SET target = EXCLUDED.target, state = EXCLUDED.state, code = EXCLUDED.code, why = EXCLUDED.why,
             by = EXCLUDED.by, since = EXCLUDED.since, until = EXCLUDED.until
