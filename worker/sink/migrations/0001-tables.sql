@@ -52,7 +52,7 @@ CREATE INDEX event_recent ON silver.event (recorded_at DESC);
 CREATE INDEX event_prefix ON silver.event ((id::text) text_pattern_ops);
 CREATE INDEX event_open ON silver.event (routing) WHERE state = 'progress';
 
--- One row an execution. `result` is the result as it was published, without its log, which is in exec_log.
+-- One row an execution. `result` is the result as it was published, without log and letter, which have tables of their own.
 CREATE TABLE silver.run (
     event       uuid        NOT NULL,
     run         integer     NOT NULL,
@@ -115,7 +115,8 @@ CREATE TABLE silver.letter (
     fingerprint text        NOT NULL,  -- code and target: equal letters have one cause
     target      text        NOT NULL DEFAULT '', -- which target said no
     driver      text        NOT NULL DEFAULT '',
-    sealed      bytea,                 -- the event, its inline secrets sealed
+    sealed      bytea,                 -- the whole message in a sealed box, base64
+    reply       bytea,                 -- a reply that nobody understood, likewise
     state       text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'replayed', 'resolved', 'discarded')),
     died_at     timestamptz NOT NULL DEFAULT now(),
     closed_at   timestamptz,

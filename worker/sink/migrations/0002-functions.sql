@@ -34,7 +34,7 @@ CREATE FUNCTION silver.take_run(r jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO silver.run AS old (event, run, state, outcome, worker, epoch, started_at, finished_at, result)
     VALUES ((r->>'event')::uuid, (r->>'run')::integer, r->>'state', r->>'outcome', coalesce(r->>'worker', ''),
-            (r->>'epoch')::bigint, (r#>>'{at,started}')::timestamptz, (r#>>'{at,finished}')::timestamptz, r - 'log')
+            (r->>'epoch')::bigint, (r#>>'{at,started}')::timestamptz, (r#>>'{at,finished}')::timestamptz, r - 'log' - 'letter')
     ON CONFLICT (event, run) DO UPDATE
         SET state = EXCLUDED.state, outcome = EXCLUDED.outcome, worker = EXCLUDED.worker, epoch = EXCLUDED.epoch,
             started_at = coalesce(old.started_at, EXCLUDED.started_at), finished_at = EXCLUDED.finished_at,
@@ -147,11 +147,12 @@ BEGIN
     WHERE event = (r->>'event')::uuid AND replay < n AND state = 'open';
     SELECT e INTO refusal FROM jsonb_array_elements(coalesce(nullif(r->'targets', 'null'), '[]')) e
     WHERE e->>'outcome' = 'dead' ORDER BY (e->>'code' = r->>'code') DESC LIMIT 1;
-    INSERT INTO silver.letter (event, replay, code, args, fingerprint, target, driver, sealed, died_at)
+    INSERT INTO silver.letter (event, replay, code, args, fingerprint, target, driver, sealed, reply, died_at)
     VALUES ((r->>'event')::uuid, n, coalesce(r->>'code', ''), coalesce(r->'args', '{}'),
             coalesce(r->>'code', '') || ' ' || coalesce(refusal->>'target', r->>'routing', ''),
             coalesce(refusal->>'target', ''), coalesce(refusal->>'driver', ''),
-            convert_to(r#>>'{letter,event_sealed}', 'UTF8'), coalesce((r#>>'{at,finished}')::timestamptz, now()))
+            convert_to(r#>>'{letter,event_sealed}', 'UTF8'), convert_to(r#>>'{letter,reply_sealed}', 'UTF8'),
+            coalesce((r#>>'{at,finished}')::timestamptz, now()))
     ON CONFLICT (event, replay) DO NOTHING;
 END $$;
 
