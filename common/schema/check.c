@@ -135,16 +135,27 @@ static bool equal(struct check *c, const json_t *a, const json_t *b, const struc
     return c->steps == 0 ? broken(c, at, "steps") : same;
 }
 
-/* The strings of an enumeration, as far as they fit: `enum a|b|c`. */
-static bool enum_violation(struct check *c, const struct sn_node *node, const struct place *at)
+static void add_scalar(struct sn_buf *out, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+
+    sn_buf_adds(out, json_is_string(value) ? json_string_value(value) : text != NULL ? text : "?");
+    free(text);
+}
+
+/* What the schema permits, as far as it fits: `enum a|b|c`, `type array|null`, `const 1`. */
+static bool choice_violation(struct check *c, const char *keyword, const json_t *permitted, const struct place *at)
 {
     struct sn_buf list = SN_BUF_INIT;
 
-    for (size_t i = 0; i < json_array_size(node->enumeration); i++) {
-        const char *text = json_string_value(json_array_get(node->enumeration, i));
-        sn_buf_addf(&list, "%s%s", i == 0 ? "" : "|", text != NULL ? text : "(value)");
+    if (!json_is_array(permitted))
+        add_scalar(&list, permitted);
+    for (size_t i = 0; json_is_array(permitted) && i < json_array_size(permitted); i++) {
+        if (i > 0)
+            sn_buf_adds(&list, "|");
+        add_scalar(&list, json_array_get(permitted, i));
     }
-    (void)violation(c, at, "enum %s", sn_buf_str(&list));
+    (void)violation(c, at, "%s %s", keyword, sn_buf_str(&list));
     sn_buf_fini(&list);
     return false;
 }
@@ -152,17 +163,15 @@ static bool enum_violation(struct check *c, const struct sn_node *node, const st
 static bool check_any_type(struct check *c, const struct sn_node *node, const json_t *value, const struct place *at)
 {
     if (node->types != 0 && (node->types & type_bits(value)) == 0)
-        return violation(c, at, "type %s", node->type_text);
-    if (node->constant != NULL && !equal(c, node->constant, value, at)) {
-        const char *text = json_string_value(node->constant);
-        return violation(c, at, "const %s", text != NULL ? text : "(value)");
-    }
+        return choice_violation(c, "type", node->type_names, at);
+    if (node->constant != NULL && !equal(c, node->constant, value, at))
+        return choice_violation(c, "const", node->constant, at);
     if (node->enumeration != NULL) {
         bool found = false;
         for (size_t i = 0; !found && i < json_array_size(node->enumeration); i++)
             found = equal(c, json_array_get(node->enumeration, i), value, at);
         if (!found)
-            return enum_violation(c, node, at);
+            return choice_violation(c, "enum", node->enumeration, at);
     }
     return true;
 }

@@ -139,7 +139,6 @@ static int add_type(struct compiler *c, struct sn_node *node, const json_t *name
     for (size_t i = 0; json_is_string(name) && i < sizeof type_names / sizeof type_names[0]; i++) {
         if (strcmp(type_names[i].name, json_string_value(name)) == 0) {
             node->types |= type_names[i].bits;
-            node->type_text = type_names[i].name;
             return 0;
         }
     }
@@ -148,6 +147,7 @@ static int add_type(struct compiler *c, struct sn_node *node, const json_t *name
 
 static int on_type(struct compiler *c, struct sn_node *node, const json_t *value)
 {
+    node->type_names = value;
     if (!json_is_array(value))
         return add_type(c, node, value);
     if (json_array_size(value) == 0)
@@ -156,8 +156,6 @@ static int on_type(struct compiler *c, struct sn_node *node, const json_t *value
         if (add_type(c, node, json_array_get(value, i)) < 0)
             return -1;
     }
-    if (json_array_size(value) > 1)
-        node->type_text = "of the list";
     return 0;
 }
 

@@ -56,8 +56,8 @@ struct sn_node {
     bool never;             /* boolean schema `false` */
     struct sn_node *ref;    /* `$ref`: everything beside it is ignored (draft-07, section 8.3) */
 
-    unsigned types;         /* 0 = any */
-    const char *type_text;  /* for the violation */
+    unsigned types;           /* 0 = any */
+    const json_t *type_names; /* one, or a list: for the violation */
     const json_t *enumeration;
     const json_t *constant;
 
