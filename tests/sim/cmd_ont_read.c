@@ -125,7 +125,8 @@ enum command_result run_ont_port(struct session *s, const struct parsed *p, stru
     text_line(out, RULE);
     text_add(out, descriptions.p, descriptions.len);
     text_line(out, RULE);
-    text_line(out, "  In port %u/%2u/%u , the total of ONTs are: %u, online: %u", at.frame, at.slot, at.port, total, online);
+    text_line(out, "  In port %u/%2u/%u , the total of ONTs are: %u, online: %u", at.frame, at.slot, at.port, total,
+              online);
     text_line(out, RULE);
     text_free(&rows);
     text_free(&descriptions);
@@ -179,8 +180,8 @@ static void ont_state(struct olt *olt, const struct ont *o, struct text *out)
     if (online) {
         long long d = o->last_up != 0 ? (long long)(time(NULL) - o->last_up) : 0;
         d = d > 0 ? d : 0;
-        text_line(out, "  ONT online duration     : %lld day(s), %lld hour(s), %lld minute(s), %lld second(s) ", d / 86400,
-                  d / 3600 % 24, d / 60 % 60, d % 60);
+        text_line(out, "  ONT online duration     : %lld day(s), %lld hour(s), %lld minute(s), %lld second(s) ",
+                  d / 86400, d / 3600 % 24, d / 60 % 60, d % 60);
     } else {
         text_line(out, "  ONT online duration     : -");
     }
@@ -395,7 +396,8 @@ enum command_result run_port_attribute(struct session *s, const struct parsed *p
     for (unsigned eth = 1; eth <= ports; eth++) {
         if (only == 0 || only == eth) {
             text_line(out, "  %6u  %-9s  %7u  %-11s  %-6s  %11u  %s", o->id, "ETH", eth, "auto", "auto",
-                      o->native_vlan[eth] != 0 ? o->native_vlan[eth] : 1, ((o->eth_off >> eth) & 1) != 0 ? "off" : "on");
+                      o->native_vlan[eth] != 0 ? o->native_vlan[eth] : 1,
+                      ((o->eth_off >> eth) & 1) != 0 ? "off" : "on");
         }
     }
     text_line(out, RULE);

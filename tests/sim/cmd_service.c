@@ -113,7 +113,8 @@ static bool tables_exist(struct olt *olt, const struct parsed *p)
            (arg_of(p, "tx") == NULL || conf_table(&olt->running, arg_number(p, "tx")) != NULL);
 }
 
-static const struct service_port *same_flow(const struct olt *olt, struct place at, unsigned ont, unsigned gem, int user)
+static const struct service_port *same_flow(const struct olt *olt, struct place at, unsigned ont, unsigned gem,
+                                            int user)
 {
     for (size_t i = 0; i < olt->running.n_ports; i++) {
         const struct service_port *sp = &olt->running.ports[i];

@@ -114,8 +114,9 @@ static void port_line(const struct service_port *sp, struct text *out)
     if (sp->user_vlan >= 0) {
         snprintf(user, sizeof user, "%d", sp->user_vlan);
     }
-    text_fmt(out, " service-port %u vlan %u gpon %u/%u/%u ont %u gemport %u multi-service user-vlan %s tag-transform %s",
-             sp->index, sp->vlan, sp->at.frame, sp->at.slot, sp->at.port, sp->ont, sp->gem, user, sp->transform);
+    text_fmt(out, " service-port %u vlan %u gpon %u/%u/%u ont %u gemport %u", sp->index, sp->vlan, sp->at.frame,
+             sp->at.slot, sp->at.port, sp->ont, sp->gem);
+    text_fmt(out, " multi-service user-vlan %s tag-transform %s", user, sp->transform);
     if (sp->rx >= 0) {
         text_fmt(out, " inbound traffic-table index %d", sp->rx);
     }

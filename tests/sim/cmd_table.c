@@ -9,7 +9,8 @@
 #define ECG (E | C | G)
 #define ALL (U | E | C | G)
 
-#define ADD_TAIL "sn-auth <sn:SN> omci ont-lineprofile-id <lp:U0-8192> ont-srvprofile-id <sp:U0-8192> [ desc <desc:S64> ]"
+#define ADD_TAIL \
+    "sn-auth <sn:SN> omci ont-lineprofile-id <lp:U0-8192> ont-srvprofile-id <sp:U0-8192> [ desc <desc:S64> ]"
 #define FLOW_TAIL \
     "vlan <vlan:U1-4093> gpon <fsp:FSP> ont <ontid:U0-127> gemport <gem:U0-1023> multi-service user-vlan <uvlan:S8> " \
     "[ tag-transform <transform:translate|transparent|default|translate-and-add|add-double> ] " \
@@ -106,8 +107,8 @@ const struct command command_table[] = {
      "{ <cr>|to-index<K>|detail<K>||<K> }:", NULL, NULL, run_tables},
     {"display traffic table ip index <index:U0-1023>", ECG, 0, ASK_ANY, NULL, NULL, run_table_one},
     {"display traffic table ip name <name:S32>", ECG, 0, ASK_ANY, NULL, NULL, run_table_one},
-    {"traffic table ip [ index <index:U0-1023> ] [ name <name:S32> ] cir <cir:U64-10240000> [ cbs <cbs:U2000-10240000> ] "
-     "[ pir <pir:U64-10240000> ] [ pbs <pbs:U2000-10240000> ] priority <pri:U0-7> "
+    {"traffic table ip [ index <index:U0-1023> ] [ name <name:S32> ] cir <cir:U64-10240000> "
+     "[ cbs <cbs:U2000-10240000> ] [ pir <pir:U64-10240000> ] [ pbs <pbs:U2000-10240000> ] priority <pri:U0-7> "
      "priority-policy <policy:local-setting|tag-in-package>",
      C, CMD_WRITE, NULL, NULL, NULL, run_table_add},
     {"undo traffic table ip index <index:U0-1023>", C, CMD_WRITE, NULL, NULL, NULL, run_table_undo},

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "client.h"
 #include "command.h"
@@ -67,6 +68,16 @@ static int serve(const char *path)
     return code;
 }
 
+/* Some thousand consoles need more descriptors than the usual soft limit. */
+static void raise_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "ctl") == 0) {
@@ -78,6 +89,7 @@ int main(int argc, char **argv)
     if (argc != 3 || strcmp(argv[1], "--config") != 0) {
         return usage();
     }
+    raise_limit();
     ssh_init();
     int code = serve(argv[2]);
     ssh_finalize();

@@ -245,8 +245,8 @@ void olt_save_begin(struct olt *olt, unsigned session, const char *line);
 /* Reads the configuration file; NULL with a sentence on stderr. */
 struct sim *sim_load(const char *path);
 void sim_free(struct sim *sim);
-/* Takes the settings of an OLT's object; keys that only describe how it begins (name, autofind, onts …) are passed over
- * when it begins and refused later. false with a reason in err. */
+/* Takes the settings of an OLT's object; keys that only describe how it begins (name, autofind, onts, ...) are passed
+ * over when it begins and refused later. false with a reason in err. */
 bool olt_configure(struct olt *olt, json_t *from, bool begins, struct text *err);
 bool onu_from_json(const struct olt *olt, json_t *from, struct onu *onu, struct text *err);
 

@@ -74,7 +74,8 @@ static void banner(struct session *s)
     if (s->olt->last_login) {
         text_line(&t, "\r\n%s\r\n  User last login information:\r\n%s", rule, rule);
         text_line(&t, "  Access Type : SSH\r\n  IP-Address  : 192.0.2.1");
-        text_line(&t, "  Login  Time : 2025-09-22 09:44:51-03:00\r\n  Logout Time : 2025-09-22 09:45:02-03:00\r\n%s", rule);
+        text_line(&t, "  Login  Time : 2025-09-22 09:44:51-03:00");
+        text_line(&t, "  Logout Time : 2025-09-22 09:45:02-03:00\r\n%s", rule);
     }
     session_write(s, t.p, t.len);
     text_free(&t);
@@ -567,11 +568,14 @@ static void smart_answer(struct session *s)
         ask_confirmation(s);
         return;
     }
+    bool was_missing = s->parsed.expected[0] != '\0';
     if (len > 0 && (r == PARSE_OK || (r == PARSE_INCOMPLETE && with.expected[0] != '\0'))) {
         memcpy(s->command_line, whole, sizeof whole);
         s->parsed = with;
         parse_line(whole, s->console.mode, &s->parsed, &s->command); /* the values point into s->parsed */
-        if (r == PARSE_OK) {
+        if (r == PARSE_OK && was_missing && s->command->ask != NULL) {
+            ask_smart(s, s->command->ask);
+        } else if (r == PARSE_OK) {
             s->asked = true;
             ask_confirmation(s);
         } else {

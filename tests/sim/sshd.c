@@ -35,7 +35,9 @@ struct ssh_listener {
 struct connection {
     struct connection *next;
     struct ssh_listener *listener;
-    struct watch watch;
+    struct watch watch; /* on a descriptor of our own: libssh closes its own whenever it likes, and the number may be
+                         * somebody else's before we notice */
+    int fd;
     struct term term;
     struct timer login_timer;
     ssh_session ssh; /* NULL: a half-open connection that never says anything */
@@ -56,7 +58,6 @@ static void connection_end(void *arg)
 {
     struct connection *c = arg;
     struct loop *loop = c->listener->olt->sim->loop;
-    int fd = c->watch.fd;
     for (struct connection **at = &c->listener->connections; *at != NULL; at = &(*at)->next) {
         if (*at == c) {
             *at = c->next;
@@ -68,9 +69,7 @@ static void connection_end(void *arg)
     if (c->session != NULL) {
         session_free(c->session);
     }
-    if (c->ssh == NULL) {
-        close(fd);
-    } else {
+    if (c->ssh != NULL) {
         if (c->end == TERM_END_CLEAN && ssh_is_connected(c->ssh)) {
             if (c->channel != NULL) {
                 ssh_channel_send_eof(c->channel);
@@ -78,12 +77,13 @@ static void connection_end(void *arg)
             }
             ssh_blocking_flush(c->ssh, 50);
             ssh_disconnect(c->ssh);
-        } else if (fd >= 0) {
-            shutdown(fd, SHUT_RDWR);
+        } else {
+            shutdown(c->fd, SHUT_RDWR);
         }
         ssh_event_free(c->event);
-        ssh_free(c->ssh); /* frees the channel and closes the socket */
+        ssh_free(c->ssh); /* frees the channel and closes libssh's descriptor */
     }
+    close(c->fd);
     text_free(&c->out);
     free(c);
 }
@@ -322,7 +322,11 @@ static bool start_ssh(struct connection *c, int fd)
 {
     c->ssh = ssh_new();
     c->event = ssh_event_new();
-    if (ssh_bind_accept_fd(listener_bind(c->listener), c->ssh, fd) != SSH_OK) {
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (own < 0) {
+        return false;
+    }
+    if (ssh_bind_accept_fd(listener_bind(c->listener), c->ssh, own) != SSH_OK) {
         fprintf(stderr, "silver-sim: %s: %s\n", c->listener->olt->name, ssh_get_error(c->listener->bind));
         return false;
     }
@@ -350,6 +354,7 @@ static void accept_one(struct ssh_listener *l, int fd)
     c->listener = l;
     c->term = (struct term){on_term_write, on_term_close};
     c->watch.fd = -1;
+    c->fd = fd;
     c->watch.ready = on_socket;
     c->login_timer.fire = on_login_timeout;
     c->next = l->connections;

@@ -69,7 +69,7 @@ void text_str(struct text *t, const char *s)
     text_add(t, s, strlen(s));
 }
 
-__attribute__((nonnull)) static void text_vfmt(struct text *t, const char *fmt, va_list ap)
+__attribute__((nonnull, format(printf, 2, 0))) static void text_vfmt(struct text *t, const char *fmt, va_list ap)
 {
     va_list again;
     va_copy(again, ap);
