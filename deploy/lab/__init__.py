@@ -3,6 +3,7 @@
 
 from .lab import Lab, exit_on_signals
 from .process import Process
+from .sim import Sim
 from .wait import LabError, wait_until
 
-__all__ = ["Lab", "LabError", "Process", "exit_on_signals", "wait_until"]
+__all__ = ["Lab", "LabError", "Process", "Sim", "exit_on_signals", "wait_until"]

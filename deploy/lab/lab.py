@@ -113,6 +113,30 @@ class Lab:
         self._children.append(process)
         return process
 
+    def secret(self, name, value):
+        """Keeps a secret in a file of the lab that only this user reads; the reference to it."""
+        folder = self.folder / "secrets"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(value, encoding="utf-8")
+        return {"$secret": f"file:{path}"}
+
+    def radius_target(self, target_id="radius-1", **options):
+        """The RADIUS server's entry in an inventory."""
+        return {"id": target_id, "driver": "freeradius-sql",
+                "sql": {"address": self.pg.host, "port": self.pg.port, "database": "radius", "user": "silver_worker",
+                        "password": self.secret("radius-sql", self.pg.passwords["silver_worker"])},
+                "auth": {"address": self.radius.host, "port": self.radius.auth_port, "nas_ip": "127.0.0.1",
+                         "secret": self.secret("radius-client", self.radius.client_secret)}, **options}
+
+    def nas_target(self, name="bng-1", radius="radius-1", **options):
+        """A NAS's entry in an inventory."""
+        nas = self.nas[name]
+        return {"id": name, "driver": "radius-session", "radius": radius, "nas_address": nas.address,
+                "coa": {"address": nas.address, "port": nas.coa_port,
+                        "secret": self.secret(f"coa-{name}", nas.coa_secret)}, **options}
+
     def children(self):
         return list(self._children)
 

@@ -12,7 +12,7 @@ import pika
 import pytest
 import redis
 
-from lab import Lab, LabError
+from lab import Lab, LabError, Sim
 from lab.ports import Ports, is_free
 
 DEPLOY = pathlib.Path(__file__).resolve().parent.parent.parent / "deploy"
@@ -376,3 +376,23 @@ def test_cpes_survive_a_restart_of_the_database(lab, wait):
     wait(lambda: radius_login(lab, "ana@isp", "clave1")[0] == "Access-Accept", "FreeRADIUS to reach the database again")
     assert dynamic_authorization(lab, "disconnect", "User-Name=ana@isp")[0] == "Disconnect-ACK"
     lab.cpes.wait("ana@isp", "online", disconnects=1, accepts=2)
+
+
+# ---- simulated OLTs
+
+def test_simulated_olts_run_as_children_and_keep_port_and_saved_state(lab, binary):
+    sim = Sim(lab, binary("tests/sim/silver-sim"), [
+        {"name": "olt-1", "boards": [{"frame": 0, "slot": 1, "ports": 8}],
+         "autofind": [{"fsp": "0/1/0", "sn": "4857544311E70E9A"}]},
+        {"name": "olt-2"}]).start()
+    assert [one["sn"] for one in sim.state("olt-1")["autofind"]] == ["4857544311E70E9A"]
+    target = sim.target("olt-2", lab.secret("olt-2", sim.olts["olt-2"]["password"]))
+    scanned = subprocess.run(["ssh-keyscan", "-p", str(target["port"]), "127.0.0.1"], capture_output=True, text=True,
+                             check=True).stdout
+    shown = subprocess.run(["ssh-keygen", "-l", "-f", "-"], input=scanned, capture_output=True, text=True, check=True)
+    assert target["host_key"] in shown.stdout
+    sim.kill()
+    sim.start()
+    assert sim.state("olt-2")["port"] == target["port"]
+    with pytest.raises(LabError, match="silver-sim fault"):
+        sim.fault("no such fault")
