@@ -6,6 +6,7 @@ test, and the stages that need it are not run.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import shutil
@@ -53,6 +54,14 @@ def counted(report, code, what):
     return outcome
 
 
+@contextlib.contextmanager
+def writing_folder():
+    """One folder for all that tests write, removed after them; the servers, which run unprivileged, pass through."""
+    with tempfile.TemporaryDirectory(prefix="silver-tests-") as folder:
+        os.chmod(folder, 0o755)
+        yield folder
+
+
 def compile_tree(folder, compiler, **options):
     """Configures and builds the whole tree into build/<folder>, warnings are errors; None, or a failed Outcome."""
     target = BUILD / folder
@@ -60,7 +69,7 @@ def compile_tree(folder, compiler, **options):
     words += [f"-D{key}={value}" for key, value in options.items()]
     if shutil.which("ccache"):
         words.append("-DCMAKE_C_COMPILER_LAUNCHER=ccache")
-    if run([*words, "--log-level=WARNING"]) or run(["cmake", "--build", target, "--", "--quiet"]):
+    if run([*words, "--log-level=WARNING"]) or run(["cmake", "--build", target, "--", "--quiet", "-k", "0"]):
         return Outcome(failed=1, note=f"the build with {compiler} failed")
     return None
 
@@ -85,7 +94,8 @@ def stage_unit(options):
         words += ["-R", options.k]
     else:
         words += ["--no-tests=error"]
-    return counted(report, run(words, **SANITIZER_ENV), "ctest")
+    with writing_folder() as folder:
+        return counted(report, run(words, TMPDIR=folder, **SANITIZER_ENV), "ctest")
 
 
 def run_pytest(name, options):
@@ -98,9 +108,7 @@ def run_pytest(name, options):
              "--timeout=180", f"--junitxml={report}", tests]
     if options.k:
         words += ["-k", options.k]
-    # One folder for all that tests write; the servers, which run unprivileged, pass through it.
-    with tempfile.TemporaryDirectory(prefix="silver-tests-") as folder:
-        os.chmod(folder, 0o755)
+    with writing_folder() as folder:
         code = run(words + options.pytest, TMPDIR=folder, SILVER_BUILD=os.environ.get("SILVER_BUILD", str(BUILD / "gcc")),
                    HYPOTHESIS_STORAGE_DIRECTORY=str(BUILD / "hypothesis"), PYTHONDONTWRITEBYTECODE="1")
     if code == 5 and options.k:         # pytest: no test has that name
