@@ -12,6 +12,8 @@ void sn_event_body_id(const void *data, size_t len, char out[SN_UUID_TEXT_MAX]);
 /* A command has a record of its own, named after its id. */
 void sn_event_command_record(const char *id, char out[24]);
 
+/* Where a secret may stand in a body, `*` = every element; NULL-terminated. */
+extern const char *const sn_event_secret_places[];
 /* The first inline secret of a body as a JSON pointer in path; false when there is none. */
 bool sn_event_find_inline(const json_t *body, char *path, size_t size);
 /* Replaces every inline secret by {"$secret": "sealed:…"} and wipes the text; also equal texts in free places (x_…, vars). */

@@ -18,6 +18,7 @@ struct check {
     const struct sn_schema *schema;
     pcre2_match_data *match;
     struct sn_violation *report; /* NULL inside anyOf, oneOf, not, if, contains: there a failure is an answer */
+    struct sn_violation *last_word; /* the report of the whole check */
     bool known_only;             /* let `additionalProperties: false` pass */
     bool broken;                 /* a bound was hit: nothing can be said, so the instance does not pass */
     unsigned depth;
@@ -74,10 +75,16 @@ static bool violation(struct check *c, const struct place *at, const char *fmt, 
     return false;
 }
 
+/* Ends the whole check, also from inside an alternative. */
 static bool broken(struct check *c, const struct place *at, const char *what)
 {
+    struct sn_violation *report = c->report;
+
+    c->report = c->last_word;
+    (void)violation(c, at, "limit %s", what);
+    c->report = report;
     c->broken = true;
-    return violation(c, at, "limit %s", what);
+    return false;
 }
 
 /* The answer of a subschema without a report. */
@@ -431,12 +438,9 @@ static bool check_with(const struct sn_schema *schema, const json_t *instance, b
     const struct place root = { 0 };
     bool ok;
 
-    c.report = ret_violation != NULL ? ret_violation : &unused;
+    c.report = c.last_word = ret_violation != NULL ? ret_violation : &unused;
     memset(c.report, 0, sizeof *c.report);
     ok = check_node(&c, schema->root, instance, &root);
-    /* A bound that was hit inside an alternative had no report. */
-    if (!ok && c.broken && c.report->rule[0] == '\0')
-        (void)snprintf(c.report->rule, sizeof c.report->rule, "limit");
     pcre2_match_data_free(c.match);
     return ok;
 }

@@ -62,7 +62,17 @@ def places(value, path=()):
         yield from places(member, (*path, key))
 
 
-def mutate(document, chance):
+def bounds(schema):
+    """The numbers that a schema compares with: where an error of one hides."""
+    if isinstance(schema, list):
+        return {number for part in schema for number in bounds(part)}
+    if not isinstance(schema, dict):
+        return set()
+    own = {schema[key] for key in ("minimum", "maximum") if isinstance(schema.get(key), int)}
+    return own | {number for part in schema.values() for number in bounds(part)}
+
+
+def mutate(document, limits, chance):
     document = copy.deepcopy(document)
     for _ in range(chance.choice([1, 1, 1, 2, 3])):
         everywhere = [path for path in places(document) if path]
@@ -72,7 +82,9 @@ def mutate(document, chance):
         owner = document
         for key in parents:
             owner = owner[key]
-        deed = chance.choice(["replace", "replace", "remove", "add", "nudge", "copy"])
+        deed = chance.choice(["replace", "replace", "remove", "add", "nudge", "nudge", "copy"])
+        if isinstance(owner[last], int):
+            deed = "nudge"
         if deed == "remove":
             del owner[last]
         elif deed == "add" and isinstance(owner, dict):
@@ -85,8 +97,8 @@ def mutate(document, chance):
             text = owner[last]
             at = chance.randrange(len(text) + 1)
             owner[last] = text[:at] + chance.choice(["", "a", "A", "0", " ", "\n", "-", "é", "."]) + text[at + chance.randrange(2):]
-        elif deed == "nudge" and isinstance(owner[last], int):
-            owner[last] = owner[last] + chance.choice([-1, 1, 64, 4096]) if not isinstance(owner[last], bool) else 1
+        elif deed == "nudge" and isinstance(owner[last], int) and limits:
+            owner[last] = chance.choice(limits) + chance.choice([-1, 0, 0, 1])
         else:
             owner[last] = copy.deepcopy(chance.choice(ODD))
     return document
@@ -109,9 +121,10 @@ def test_same_verdicts_as_python(schema_check, name):
     chance = random.Random(f"{SEED} {name}")
     documents = [document for document in corpus(name) if readable(document)]
     seeds = [document for document in documents if python.is_valid(document)]
+    limits = sorted(bounds(schema))
     assert len(seeds) >= 5
     while len(documents) < MUTATIONS[name]:
-        document = mutate(chance.choice(seeds), chance)
+        document = mutate(chance.choice(seeds), limits, chance)
         if readable(document):
             documents.append(document)
     lines = schema_check("shape", name, text="".join(json.dumps(document) + "\n" for document in documents))

@@ -61,14 +61,15 @@ def test_a12_malformed_events(schema_check):
     for line in lines:
         name = line["name"].rsplit("/")[-1]
         want = expected[name]
-        assert (line["outcome"], line["code"], line["path"]) == (want["outcome"], want["code"], want["path"]), name
-        assert line["rule"].startswith(want["rule"]), name
+        said = (line["outcome"], line.get("code"), line.get("path"))
+        assert said == (want["outcome"], want["code"], want["path"]), name
+        assert line["rule"].startswith(want["rule"]), f"{name}: {line['rule']}"
         assert len(line["id"]) == 36, name
 
 
 def test_a12_refusals_hold_no_control_bytes_and_no_values(schema_check):
     for line in schema_check("event", *files("invalid", "event")):
-        words = " ".join(str(line[key]) for key in ("code", "path", "rule", "id", "ref", "routing"))
+        words = " ".join(str(line.get(key)) for key in ("code", "path", "rule", "id", "ref", "routing"))
         assert words.isprintable(), line["name"]
         for value in ("DROP TABLE", "undo ont", "/etc/shadow", "rm -rf", "reboot"):
             assert value not in words, line["name"]
@@ -91,13 +92,13 @@ def test_invalid_examples_are_refused(schema_check, name):
 
 def test_other_sources_are_rejected(schema_check):
     lines = schema_check("event", "--source", "odoo/staging", EXAMPLES / "valid/event/01-activated.json")
-    assert [(line["outcome"], line["code"], line["path"]) for line in lines] == [("rejected", "event.source", "/source")]
+    assert [(line["outcome"], line.get("code"), line.get("path")) for line in lines] == [("rejected", "event.source", "/source")]
 
 
 def test_inline_secrets(schema_check):
     path = EXAMPLES / "valid/event/10-inline-secret.json"
     (line,) = schema_check("event", "--no-inline", path)
-    assert (line["outcome"], line["code"], line["path"]) == ("dead", "event.inline-secret", "/service/access/password")
+    assert (line["outcome"], line.get("code"), line.get("path")) == ("dead", "event.inline-secret", "/service/access/password")
     (line,) = schema_check("event", path)
     text = json.dumps(line["body"], ensure_ascii=False)
     for secret in ("clave de Ana 7", "wan-clave", "wifi-clave-1"):
