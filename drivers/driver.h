@@ -171,6 +171,8 @@ struct sn_driver {
     int (*fd)(void *session);
     /* A warm session has something to read: take it in. -1 when the session is dead. May be NULL. */
     int (*idle)(void *session);
+    /* The reads that show a target to somebody who writes a fixture (device record): SN_READ ops only. May be NULL. */
+    void (*record)(const struct sn_target *target, struct sn_ops *ret);
     /* Total time that one exchange of this op may take. */
     int64_t (*op_timeout_ms)(const struct sn_target *target, const struct sn_op *op);
 };

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A target as this worker lives with it: inventory entry, driver, gate, ownership, lane.
+ * `lock` guards everything that is marked (l); atomics are read by lanes without it.
+ */
+#ifndef SN_WORKER_FLEET_DEVICE_H
+#define SN_WORKER_FLEET_DEVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/inventory/inventory.h"
+#include "drivers/driver.h"
+#include "worker/fleet/gate.h"
+
+struct sn_lane;
+
+enum sn_own_state {
+    SN_OWN_NONE,    /* somebody else's, or nobody's yet */
+    SN_OWN_WAITING, /* claimed; the first byte waits until ready_ms */
+    SN_OWN_READY,
+};
+
+struct sn_device {
+    struct sn_inventory *inventory; /* own reference: keeps target alive */
+    const struct sn_target *target;
+    const struct sn_driver *driver;
+    struct sn_lane *lane;
+
+    pthread_mutex_t lock;
+    struct sn_gate gate;            /* (l) */
+    enum sn_own_state own;          /* (l) */
+    int64_t ready_ms;               /* (l) monotonic */
+    char rival[128];                /* (l) who owns it when we do not */
+    bool rival_seen_alive;          /* (l) we watched its session: its expiry needs no further wait */
+    bool consuming;                 /* (l) what the consumer was last told */
+    bool orphans_read;              /* (l) the journal of former owners was published */
+
+    atomic_bool owned;              /* own == READY, for the check before a write */
+    atomic_llong epoch;
+    atomic_int session_fd;          /* of the exclusive lane's session, -1 = none: the keeper shuts it down */
+    atomic_int in_hand;             /* jobs of its queues that are on their way through lanes */
+    atomic_int unsaved;             /* writes since the last verified save */
+    atomic_llong warm_since_ms;     /* wall clock, 0 = no session */
+};
+
+static inline bool sn_device_is_exclusive(const struct sn_device *d)
+{
+    return d->driver->sessions_max == 1;
+}
+
+#endif

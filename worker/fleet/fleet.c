@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/fleet/fleet.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+
+int sn_fleet_init(struct sn_fleet *fleet, struct sn_error *err)
+{
+    size_t n = sn_inventory_count(fleet->inventory);
+
+    fleet->devices = calloc(n > 0 ? n : 1, sizeof(*fleet->devices));
+    if (fleet->devices == NULL)
+        return sn_error_oom(err);
+    for (size_t i = 0; i < n; i++) {
+        struct sn_device *d = &fleet->devices[i];
+        d->target = sn_inventory_at(fleet->inventory, i);
+        d->driver = sn_driver_find(d->target->driver);
+        if (d->driver == NULL)
+            return sn_error_set(err, "inventory.unknown-driver", "line %d: %s: this build has no driver %s", d->target->line,
+                                d->target->id, d->target->driver);
+        d->inventory = sn_inventory_ref(fleet->inventory);
+        (void)pthread_mutex_init(&d->lock, NULL);
+        atomic_init(&d->session_fd, -1);
+        fleet->devices_n++;
+    }
+    return 0;
+}
+
+void sn_fleet_fini(struct sn_fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->devices_n; i++) {
+        (void)pthread_mutex_destroy(&fleet->devices[i].lock);
+        sn_inventory_unref(fleet->devices[i].inventory);
+    }
+    free(fleet->devices);
+    fleet->devices = NULL;
+    fleet->devices_n = 0;
+}
+
+struct sn_device *sn_fleet_device(const struct sn_fleet *fleet, const char *id)
+{
+    for (size_t i = 0; i < fleet->devices_n; i++) {
+        if (strcmp(fleet->devices[i].target->id, id) == 0)
+            return &fleet->devices[i];
+    }
+    return NULL;
+}
+
+struct sn_device *sn_fleet_device_by_uid(const struct sn_fleet *fleet, const char *uid)
+{
+    for (size_t i = 0; i < fleet->devices_n; i++) {
+        if (strcmp(fleet->devices[i].target->uid, uid) == 0)
+            return &fleet->devices[i];
+    }
+    return NULL;
+}
+
+bool sn_fleet_may_write(const struct sn_fleet *fleet, const struct sn_device *routing, int64_t epoch)
+{
+    return sn_clock_mono_ms() < atomic_load(&fleet->lease_until_ms) && !atomic_load(&fleet->unsure) && routing != NULL &&
+           atomic_load(&routing->owned) && atomic_load(&routing->epoch) == epoch;
+}
+
+static void queue_names(const struct sn_device *d, char express[96], char bulk[96])
+{
+    (void)snprintf(express, 96, "silver.device.%s", d->target->id);
+    (void)snprintf(bulk, 96, "silver.device.%s.bulk", d->target->id);
+}
+
+void sn_fleet_update_consuming(struct sn_fleet *fleet, struct sn_device *d)
+{
+    char express[96];
+    char bulk[96];
+    bool should;
+
+    queue_names(d, express, bulk);
+    /* the lock is held over the calls, so that two threads cannot tell the consumer opposite things in the wrong order */
+    (void)pthread_mutex_lock(&d->lock);
+    should = d->own == SN_OWN_READY && sn_gate_is_open(&d->gate) && !d->target->maintenance &&
+             !atomic_load(&fleet->stopping) && !atomic_load(&fleet->unsure);
+    if (should != d->consuming) {
+        d->consuming = should;
+        if (should) {
+            sn_consumer_want(fleet->consumer, express, d->target->batch_max);
+            sn_consumer_want(fleet->consumer, bulk, d->target->batch_max);
+        } else {
+            sn_consumer_unwant(fleet->consumer, express);
+            sn_consumer_unwant(fleet->consumer, bulk);
+        }
+    }
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *d, const char *code, const char *why, bool person)
+{
+    bool was_open;
+
+    (void)pthread_mutex_lock(&d->lock);
+    if (person)
+        was_open = sn_gate_close_person(&d->gate, code, why, "", 0, sn_clock_wall_ms());
+    else
+        was_open = sn_gate_close(&d->gate, &fleet->conf.gate, code, why, sn_clock_mono_ms(), sn_clock_wall_ms(),
+                                 sn_random_below(1000));
+    (void)pthread_mutex_unlock(&d->lock);
+    if (was_open)
+        sn_log(fleet->log, SN_LOG_WARN, "gate", "closed", "device", d->target->id, "code", code, "why", why, NULL);
+    sn_fleet_update_consuming(fleet, d);
+}
+
+void sn_fleet_gate_opened(struct sn_fleet *fleet, struct sn_device *d, const char *why)
+{
+    (void)pthread_mutex_lock(&d->lock);
+    sn_gate_open_after_probe(&d->gate);
+    (void)pthread_mutex_unlock(&d->lock);
+    sn_log(fleet->log, SN_LOG_INFO, "gate", "open", "device", d->target->id, "why", why, NULL);
+    sn_fleet_update_consuming(fleet, d);
+}

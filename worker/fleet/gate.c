@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/fleet/gate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool sn_gate_is_open(const struct sn_gate *g)
+{
+    return g->state == SN_GATE_OPEN;
+}
+
+bool sn_gate_probe_due(const struct sn_gate *g, int64_t now_mono_ms)
+{
+    return g->state == SN_GATE_PROBING && now_mono_ms >= g->probe_at_ms;
+}
+
+static void say(struct sn_gate *g, const char *code, const char *why, const char *by, int64_t now_wall_ms)
+{
+    (void)snprintf(g->code, sizeof(g->code), "%s", code);
+    (void)snprintf(g->why, sizeof(g->why), "%s", why);
+    (void)snprintf(g->by, sizeof(g->by), "%s", by);
+    g->since_ms = now_wall_ms;
+    g->until_ms = 0;
+}
+
+bool sn_gate_close(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *why, int64_t now_mono_ms,
+                   int64_t now_wall_ms, unsigned random)
+{
+    bool was_open = g->state == SN_GATE_OPEN;
+    int64_t delay = conf->probe_min_ms;
+
+    if (g->state == SN_GATE_PERSON)
+        return false;
+    for (int i = 0; i < g->failures && delay < conf->probe_max_ms; i++)
+        delay *= 2;
+    if (delay > conf->probe_max_ms)
+        delay = conf->probe_max_ms;
+    /* +-25 %: devices that went down together are not probed together */
+    delay = delay * (750 + random % 500) / 1000;
+    if (was_open)
+        say(g, code, why, "", now_wall_ms);
+    g->state = SN_GATE_PROBING;
+    g->probe_at_ms = now_mono_ms + delay;
+    if (g->failures < 30)
+        g->failures++;
+    return was_open;
+}
+
+bool sn_gate_close_person(struct sn_gate *g, const char *code, const char *why, const char *by, int64_t until_ms,
+                          int64_t now_wall_ms)
+{
+    bool was_open = g->state == SN_GATE_OPEN;
+
+    say(g, code, why, by, now_wall_ms);
+    g->until_ms = until_ms;
+    g->state = SN_GATE_PERSON;
+    return was_open;
+}
+
+void sn_gate_open_after_probe(struct sn_gate *g)
+{
+    if (g->state == SN_GATE_PROBING)
+        g->state = SN_GATE_OPEN;
+}
+
+void sn_gate_open_by_person(struct sn_gate *g)
+{
+    g->state = SN_GATE_OPEN;
+    g->failures = 0;
+    g->equal = 0;
+    g->last_code[0] = '\0';
+}
+
+void sn_gate_success(struct sn_gate *g)
+{
+    g->failures = 0;
+    g->equal = 0;
+    g->last_code[0] = '\0';
+}
+
+bool sn_gate_failure(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *contract,
+                     int64_t now_wall_ms)
+{
+    char why[sizeof(g->why)];
+
+    if (strcmp(g->last_code, code) != 0) {
+        (void)snprintf(g->last_code, sizeof(g->last_code), "%s", code);
+        g->equal = 1;
+    } else if (strcmp(g->last_contract, contract) != 0) {
+        g->equal++;
+    }
+    (void)snprintf(g->last_contract, sizeof(g->last_contract), "%s", contract);
+    if (conf->equal_failures <= 0 || g->equal < conf->equal_failures)
+        return false;
+    (void)snprintf(why, sizeof(why), "%d contracts in a row failed with %s", g->equal, code);
+    return sn_gate_close_person(g, "core.equal-failures", why, "", 0, now_wall_ms);
+}
+
+json_t *sn_gate_to_json(const struct sn_gate *g)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "state", g->state == SN_GATE_OPEN ? "open" : "closed", "lock",
+                     g->state == SN_GATE_PERSON ? "person" : "", "code", g->code, "why", g->why, "by", g->by, "since",
+                     (json_int_t)g->since_ms, "until", (json_int_t)g->until_ms);
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+
+    return s != NULL ? s : "";
+}
+
+void sn_gate_from_json(struct sn_gate *g, const json_t *stored)
+{
+    if (strcmp(text_of(stored, "state"), "closed") != 0 || strcmp(text_of(stored, "lock"), "person") != 0)
+        return;
+    (void)sn_gate_close_person(g, text_of(stored, "code"), text_of(stored, "why"), text_of(stored, "by"),
+                               strtoll(text_of(stored, "until"), NULL, 10), strtoll(text_of(stored, "since"), NULL, 10));
+}

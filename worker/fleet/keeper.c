@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/fleet/keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/failpoint.h"
+#include "worker/fleet/orphans.h"
+
+struct sn_keeper {
+    struct sn_fleet *fleet;
+    struct sn_store *store;
+    struct sn_orphans *orphans;
+    char *session_json;
+    pthread_t thread;
+    int event_fd;
+    atomic_bool stop;
+    atomic_llong last_turn_ms;
+    bool gates_read;
+    char (*gates_told)[64]; /* per device: digest of the gate that Redis was last told */
+    char *declared;         /* per device: its queues exist */
+    pthread_mutex_t lock;
+    char why[256];          /* (lock) */
+};
+
+static void say_why(struct sn_keeper *k, const char *why)
+{
+    (void)pthread_mutex_lock(&k->lock);
+    (void)snprintf(k->why, sizeof(k->why), "%s", why);
+    (void)pthread_mutex_unlock(&k->lock);
+}
+
+void sn_keeper_why(struct sn_keeper *k, char *out, size_t size)
+{
+    (void)pthread_mutex_lock(&k->lock);
+    (void)snprintf(out, size, "%s", k->why);
+    (void)pthread_mutex_unlock(&k->lock);
+}
+
+int64_t sn_keeper_last_turn_ms(const struct sn_keeper *k)
+{
+    return atomic_load(&k->last_turn_ms);
+}
+
+void sn_keeper_wake(struct sn_keeper *k)
+{
+    uint64_t one = 1;
+    ssize_t n = write(k->event_fd, &one, sizeof(one));
+
+    (void)n;
+}
+
+static void update_all(struct sn_fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->devices_n; i++)
+        sn_fleet_update_consuming(fleet, &fleet->devices[i]);
+}
+
+/* The lease is over: no lane may write one more byte, and those that wait for a device are woken by a dead socket. */
+static void lose_everything(struct sn_keeper *k)
+{
+    struct sn_fleet *fleet = k->fleet;
+
+    for (size_t i = 0; i < fleet->devices_n; i++) {
+        struct sn_device *d = &fleet->devices[i];
+        int fd;
+        atomic_store(&d->owned, false);
+        (void)pthread_mutex_lock(&d->lock);
+        if (d->own != SN_OWN_NONE)
+            sn_log(fleet->log, SN_LOG_ERROR, "keeper", "ownership lost", "device", d->target->id, NULL);
+        d->own = SN_OWN_NONE;
+        d->rival_seen_alive = false;
+        (void)pthread_mutex_unlock(&d->lock);
+        fd = atomic_load(&d->session_fd);
+        if (fd >= 0)
+            (void)shutdown(fd, SHUT_RDWR);
+    }
+    update_all(fleet);
+}
+
+static bool renew(struct sn_keeper *k)
+{
+    struct sn_fleet *fleet = k->fleet;
+    int64_t before = sn_clock_mono_ms();
+    struct sn_error err;
+    bool whole = false;
+
+    if (sn_store_renew(k->store, fleet->conf.worker, k->session_json, fleet->conf.session_ttl_ms, &whole, &err) != 0) {
+        if (!atomic_exchange(&fleet->unsure, true))
+            sn_log(fleet->log, SN_LOG_ERROR, "keeper", "Redis is unsure: no device is written to", "code", err.code, "why",
+                   err.text, NULL);
+        say_why(k, err.text);
+        return false;
+    }
+    atomic_store(&fleet->lease_until_ms, before + fleet->conf.session_ttl_ms - fleet->conf.session_margin_ms);
+    if (!whole) {
+        if (!atomic_exchange(&fleet->unsure, true))
+            sn_log(fleet->log, SN_LOG_WARN, "keeper", "the records in Redis are not whole: waiting for the ledger to write them back", NULL);
+        say_why(k, "the records in Redis are not whole: the ledger role has to write them back");
+        return true;
+    }
+    if (atomic_exchange(&fleet->unsure, false))
+        sn_log(fleet->log, SN_LOG_INFO, "keeper", "Redis answers and its records are whole", NULL);
+    say_why(k, "");
+    return true;
+}
+
+static int declare(struct sn_keeper *k, size_t i, struct sn_error *err)
+{
+    struct sn_broker_client *client;
+    int rc;
+
+    if (k->declared[i])
+        return 0;
+    if (sn_broker_client_open(&k->fleet->conf.broker, &client, err) != 0)
+        return -1;
+    rc = sn_topology_device(client, k->fleet->devices[i].target->id, err);
+    sn_broker_client_close(client);
+    k->declared[i] = rc == 0;
+    return rc;
+}
+
+static void note_claim(struct sn_keeper *k, struct sn_device *d, const struct sn_own_reply *r, int64_t now)
+{
+    bool wait = r->what == SN_OWN_CLAIMED && !r->released && !d->rival_seen_alive;
+
+    (void)pthread_mutex_lock(&d->lock);
+    d->own = SN_OWN_WAITING;
+    d->ready_ms = wait ? now + k->fleet->conf.session_ttl_ms : now;
+    d->orphans_read = r->what == SN_OWN_MINE;
+    (void)pthread_mutex_unlock(&d->lock);
+    atomic_store(&d->epoch, r->epoch);
+    if (r->dirty)
+        (void)atomic_fetch_add(&d->unsaved, 1); /* somebody's writes are not saved: the next group saves them */
+    sn_log(k->fleet->log, SN_LOG_INFO, "keeper", "claimed", "device", d->target->id, "former", r->owner, "wait",
+           wait ? "one session time" : "no", NULL);
+}
+
+static void claim(struct sn_keeper *k, size_t i, int64_t now)
+{
+    struct sn_device *d = &k->fleet->devices[i];
+    struct sn_own_reply r;
+    struct sn_error err;
+
+    if (declare(k, i, &err) != 0) {
+        sn_log(k->fleet->log, SN_LOG_WARN, "keeper", "its queues cannot be declared", "device", d->target->id, "code", err.code, "why",
+               err.text, NULL);
+        return;
+    }
+    if (sn_store_own(k->store, d->target->uid, k->fleet->conf.worker, &r, &err) != 0) {
+        say_why(k, err.text);
+        return;
+    }
+    if (r.what != SN_OWN_TAKEN) {
+        note_claim(k, d, &r, now);
+        return;
+    }
+    (void)pthread_mutex_lock(&d->lock);
+    d->rival_seen_alive = true;
+    (void)snprintf(d->rival, sizeof(d->rival), "%s", r.owner);
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+static void make_ready(struct sn_keeper *k, struct sn_device *d)
+{
+    struct sn_error err;
+
+    if (!d->orphans_read) {
+        if (sn_orphans_publish(k->orphans, k->store, d->target->id, d->target->uid, &err) != 0) {
+            say_why(k, err.text);
+            return;
+        }
+        d->orphans_read = true;
+    }
+    (void)pthread_mutex_lock(&d->lock);
+    d->own = SN_OWN_READY;
+    (void)pthread_mutex_unlock(&d->lock);
+    atomic_store(&d->owned, true);
+}
+
+/* A device that is off limits to this worker keeps its record: maintenance is a word for people, ownership one for workers. */
+static void own_devices(struct sn_keeper *k)
+{
+    int64_t now = sn_clock_mono_ms();
+
+    for (size_t i = 0; i < k->fleet->devices_n; i++) {
+        struct sn_device *d = &k->fleet->devices[i];
+        if (d->own == SN_OWN_NONE)
+            claim(k, i, now);
+        if (d->own == SN_OWN_WAITING && now >= d->ready_ms && !atomic_load(&k->fleet->unsure))
+            make_ready(k, d);
+    }
+}
+
+static void read_gates(struct sn_keeper *k)
+{
+    struct sn_error err;
+
+    for (size_t i = 0; i < k->fleet->devices_n; i++) {
+        struct sn_device *d = &k->fleet->devices[i];
+        json_t *stored = NULL;
+        if (sn_store_gate_get(k->store, d->target->uid, &stored, &err) != 0)
+            return;
+        (void)pthread_mutex_lock(&d->lock);
+        if (stored != NULL && sn_gate_is_open(&d->gate))
+            sn_gate_from_json(&d->gate, stored);
+        (void)pthread_mutex_unlock(&d->lock);
+        json_decref(stored);
+    }
+    k->gates_read = true;
+}
+
+static void tell_gates(struct sn_keeper *k)
+{
+    struct sn_error err;
+
+    for (size_t i = 0; i < k->fleet->devices_n; i++) {
+        struct sn_device *d = &k->fleet->devices[i];
+        char digest[64];
+        json_t *gate;
+        (void)pthread_mutex_lock(&d->lock);
+        gate = sn_gate_to_json(&d->gate);
+        if (gate != NULL && d->gate.state == SN_GATE_PROBING)
+            (void)json_object_set_new(gate, "probe", json_integer(sn_clock_wall_ms() + d->gate.probe_at_ms - sn_clock_mono_ms()));
+        (void)snprintf(digest, sizeof(digest), "%d %lld %lld", (int)d->gate.state, (long long)d->gate.since_ms,
+                       (long long)d->gate.probe_at_ms);
+        (void)pthread_mutex_unlock(&d->lock);
+        if (gate != NULL && strcmp(digest, k->gates_told[i]) != 0 && sn_store_gate_put(k->store, d->target->uid, gate, &err) == 0)
+            memcpy(k->gates_told[i], digest, sizeof(digest));
+        json_decref(gate);
+    }
+}
+
+static void turn(struct sn_keeper *k)
+{
+    bool alive;
+
+    (void)SN_FAILPOINT("keeper.turn", "");
+    alive = renew(k);
+    if (sn_clock_mono_ms() >= atomic_load(&k->fleet->lease_until_ms))
+        lose_everything(k);
+    if (alive && !atomic_load(&k->stop)) {
+        if (!k->gates_read)
+            read_gates(k);
+        own_devices(k);
+        tell_gates(k);
+        sn_orphans_trim(k->orphans, k->store);
+    }
+    update_all(k->fleet);
+    atomic_store(&k->last_turn_ms, sn_clock_mono_ms());
+}
+
+/* Sooner than a third of the session when a claimed device becomes ready in between, or something is not in order. */
+static int pause_ms(struct sn_keeper *k)
+{
+    int64_t now = sn_clock_mono_ms();
+    int64_t pause = k->fleet->conf.session_ttl_ms / 3;
+
+    for (size_t i = 0; i < k->fleet->devices_n; i++) {
+        const struct sn_device *d = &k->fleet->devices[i];
+        if (d->own == SN_OWN_WAITING && d->ready_ms - now < pause)
+            pause = d->ready_ms > now ? d->ready_ms - now : 50;
+        if (d->own == SN_OWN_NONE && pause > 500)
+            pause = 500;
+    }
+    if (atomic_load(&k->fleet->unsure) && pause > 300)
+        pause = 300;
+    return pause > 20 ? (int)pause : 20;
+}
+
+static void *run(void *arg)
+{
+    struct sn_keeper *k = arg;
+
+    while (!atomic_load(&k->stop)) {
+        struct pollfd p = { .fd = k->event_fd, .events = POLLIN };
+        uint64_t count;
+        turn(k);
+        if (poll(&p, 1, pause_ms(k)) > 0) {
+            ssize_t n = read(k->event_fd, &count, sizeof(count));
+            (void)n;
+        }
+    }
+    return NULL;
+}
+
+int sn_keeper_start(struct sn_fleet *fleet, const char *session_json, struct sn_keeper **ret, struct sn_error *err)
+{
+    struct sn_keeper *k = calloc(1, sizeof(*k));
+
+    if (k == NULL)
+        return sn_error_oom(err);
+    k->fleet = fleet;
+    k->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    (void)pthread_mutex_init(&k->lock, NULL);
+    k->store = sn_store_new(&fleet->conf.store);
+    k->orphans = sn_orphans_new(fleet);
+    k->session_json = strdup(session_json);
+    k->gates_told = calloc(fleet->devices_n + 1, sizeof(*k->gates_told));
+    k->declared = calloc(fleet->devices_n + 1, 1);
+    atomic_store(&fleet->unsure, true);
+    if (k->event_fd < 0 || k->store == NULL || k->orphans == NULL || k->session_json == NULL || k->gates_told == NULL ||
+        k->declared == NULL || pthread_create(&k->thread, NULL, run, k) != 0) {
+        (void)sn_error_set(err, "process.resources", "the keeper cannot be started");
+        atomic_store(&k->stop, true);
+        sn_keeper_free(k);
+        return -1;
+    }
+    *ret = k;
+    return 0;
+}
+
+void sn_keeper_stop(struct sn_keeper *k)
+{
+    struct sn_fleet *fleet = k->fleet;
+    struct sn_error err;
+
+    atomic_store(&k->stop, true);
+    sn_keeper_wake(k);
+    (void)pthread_join(k->thread, NULL);
+    for (size_t i = 0; i < fleet->devices_n; i++) {
+        struct sn_device *d = &fleet->devices[i];
+        atomic_store(&d->owned, false);
+        if (d->own == SN_OWN_READY && atomic_load(&d->session_fd) < 0 &&
+            sn_store_release(k->store, d->target->uid, fleet->conf.worker, atomic_load(&d->epoch), &err) != 0)
+            sn_log(fleet->log, SN_LOG_WARN, "keeper", "no release note: the next owner waits", "device", d->target->id, "why",
+                   err.text, NULL);
+        d->own = SN_OWN_NONE;
+    }
+    if (sn_store_end_session(k->store, fleet->conf.worker, &err) != 0)
+        sn_log(fleet->log, SN_LOG_WARN, "keeper", "the session was not ended", "why", err.text, NULL);
+}
+
+void sn_keeper_free(struct sn_keeper *k)
+{
+    if (k == NULL)
+        return;
+    sn_orphans_free(k->orphans);
+    sn_store_free(k->store);
+    if (k->event_fd >= 0)
+        (void)close(k->event_fd);
+    (void)pthread_mutex_destroy(&k->lock);
+    free(k->session_json);
+    free(k->gates_told);
+    free(k->declared);
+    free(k);
+}

@@ -1,0 +1,39 @@
+-- admit(c:<owner>, e:<event>, whole; event, replay, generation, rev, worker, ttl_s)
+-- Order: is this life of the event already decided? is the generation still the highest? then it runs.
+if redis.call('EXISTS', KEYS[3]) == 0 then
+    return { 'unsure' }
+end
+local replay, generation, rev, worker = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local e = redis.call('HMGET', KEYS[2], 'replay', 'outcome', 'result', 'running', 'run', 'crashes', 'wrote')
+local known = tonumber(e[1] or '-1')
+if known > replay then
+    return { 'stale' }
+end
+if known == replay and e[2] then
+    return { 'done', e[3] or '' }
+end
+local c = redis.call('HMGET', KEYS[1], 'gen', 'rev', 'event')
+local highest = tonumber(c[1] or '0')
+if generation < highest then
+    return { 'superseded', c[3] or '', c[1] }
+end
+if generation == highest and rev ~= '' and c[2] and c[2] ~= rev then
+    return { 'reused', c[3] or '', c[1] }
+end
+if generation > highest then
+    redis.call('HSET', KEYS[1], 'gen', ARGV[3], 'rev', rev, 'event', ARGV[1])
+end
+-- A run that never said how it ended, and whose process is not this one: it died with its process.
+local crashes = tonumber(e[6] or '0')
+if known == replay then
+    if e[4] and e[4] ~= '' and e[4] ~= worker and redis.call('EXISTS', 'sn:1:w:' .. e[4]) == 0 then
+        crashes = crashes + 1
+    end
+else
+    crashes = 0
+    redis.call('HDEL', KEYS[2], 'outcome', 'result')
+end
+local run = tonumber(e[5] or '0') + 1
+redis.call('HSET', KEYS[2], 'replay', replay, 'run', run, 'crashes', crashes, 'running', worker)
+redis.call('EXPIRE', KEYS[2], ARGV[6])
+return { 'run', tostring(run), tostring(crashes), e[7] or '0' }

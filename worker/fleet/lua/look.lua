@@ -1,0 +1,13 @@
+-- look(c:<owner>, k…; owner, uid): record of the contract on the target, and the refs of others that claim its keys.
+local reply = { redis.call('HGET', KEYS[1], 't:' .. ARGV[2]) or '' }
+local seen = {}
+for i = 2, #KEYS do
+    local all = redis.call('HGETALL', KEYS[i])
+    for j = 1, #all, 2 do
+        if all[j] ~= ARGV[1] and not seen[all[j]] then
+            seen[all[j]] = true
+            reply[#reply + 1] = string.match(all[j + 1], '^%d+ (.*)$') or all[j]
+        end
+    end
+end
+return reply

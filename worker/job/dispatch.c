@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/job/dispatch.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "common/base/clock.h"
+#include "worker/job/publish.h"
+#include "worker/lane/lane.h"
+
+/* A publication that nobody took is said again after this. */
+#define UNCONFIRMED_RETRY_MS 2000
+
+/* One contract with a job in flight. */
+struct contract {
+    char owner[SN_NS_MAX + 32];
+    struct sn_job_list behind;
+    UT_hash_handle hh;
+};
+
+struct sn_dispatch {
+    struct sn_fleet *fleet;
+    struct contract *contracts; /* uthash */
+    struct sn_job *all;         /* every job that has a delivery */
+    struct sn_job_list timed;
+    void (*on_ctl)(void *arg, struct sn_delivery *request);
+    void *on_ctl_arg;
+
+    pthread_mutex_t lock;
+    struct sn_job_list inbox;   /* (lock) from lanes and publisher */
+    atomic_int in_hand;
+    atomic_llong oldest_ms;     /* monotonic arrival of the oldest, 0 = none */
+};
+
+int sn_dispatch_new(struct sn_fleet *fleet, struct sn_dispatch **ret, struct sn_error *err)
+{
+    struct sn_dispatch *d = calloc(1, sizeof(*d));
+
+    if (d == NULL)
+        return sn_error_oom(err);
+    d->fleet = fleet;
+    sn_job_list_init(&d->timed);
+    sn_job_list_init(&d->inbox);
+    (void)pthread_mutex_init(&d->lock, NULL);
+    *ret = d;
+    return 0;
+}
+
+static void unlist(struct sn_dispatch *d, struct sn_job *job)
+{
+    if (job->all_prev == NULL)
+        return;
+    *job->all_prev = job->all_next;
+    if (job->all_next != NULL)
+        job->all_next->all_prev = job->all_prev;
+    job->all_prev = NULL;
+    (void)atomic_fetch_sub(&d->in_hand, 1);
+}
+
+static void enlist(struct sn_dispatch *d, struct sn_job *job)
+{
+    job->all_next = d->all;
+    if (d->all != NULL)
+        d->all->all_prev = &job->all_next;
+    d->all = job;
+    job->all_prev = &d->all;
+    (void)atomic_fetch_add(&d->in_hand, 1);
+}
+
+void sn_dispatch_free(struct sn_dispatch *d)
+{
+    struct contract *c;
+    struct contract *next;
+
+    if (d == NULL)
+        return;
+    HASH_ITER(hh, d->contracts, c, next) {
+        HASH_DEL(d->contracts, c);
+        free(c);
+    }
+    while (d->all != NULL) {
+        struct sn_job *job = d->all;
+        unlist(d, job);
+        sn_job_free(job);
+    }
+    (void)pthread_mutex_destroy(&d->lock);
+    free(d);
+}
+
+int sn_dispatch_in_hand(struct sn_dispatch *d)
+{
+    return atomic_load(&d->in_hand);
+}
+
+int64_t sn_dispatch_oldest_ms(struct sn_dispatch *d)
+{
+    return atomic_load(&d->oldest_ms);
+}
+
+void sn_dispatch_on_ctl(struct sn_dispatch *d, void (*handle)(void *arg, struct sn_delivery *request), void *arg)
+{
+    d->on_ctl = handle;
+    d->on_ctl_arg = arg;
+}
+
+/* ---- from other threads ---- */
+
+static void post(struct sn_dispatch *d, struct sn_job *job)
+{
+    (void)pthread_mutex_lock(&d->lock);
+    sn_job_list_push(&d->inbox, job);
+    (void)pthread_mutex_unlock(&d->lock);
+    sn_consumer_wake(d->fleet->consumer);
+}
+
+void sn_dispatch_return(struct sn_dispatch *d, struct sn_job *job)
+{
+    post(d, job);
+}
+
+void sn_dispatch_confirmed(struct sn_dispatch *d, struct sn_job *job)
+{
+    post(d, job);
+}
+
+void sn_dispatch_plan(struct sn_dispatch *d, struct sn_job *job)
+{
+    job->after = SN_THEN_STEP;
+    post(d, job);
+}
+
+/* ---- jobs begin ---- */
+
+static void to_front(struct sn_dispatch *d, struct sn_job *job)
+{
+    sn_job_flow(job, true);
+    sn_lane_push(d->fleet->front, job);
+}
+
+/* One in flight per contract: later ones wait behind it, in the order of their arrival. */
+static void begin(struct sn_dispatch *d, struct sn_job *job)
+{
+    char owner[SN_NS_MAX + 32];
+    struct contract *c;
+
+    if (job->event == NULL || job->dry) {
+        to_front(d, job);
+        return;
+    }
+    sn_job_owner(job, owner, sizeof(owner));
+    HASH_FIND_STR(d->contracts, owner, c);
+    if (c != NULL) {
+        sn_job_enter(job, SN_JOB_BEHIND);
+        sn_job_list_push(&c->behind, job);
+        return;
+    }
+    c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        /* without a place to queue behind it, order is the record's business alone */
+        to_front(d, job);
+        return;
+    }
+    (void)snprintf(c->owner, sizeof(c->owner), "%s", owner);
+    sn_job_list_init(&c->behind);
+    HASH_ADD_STR(d->contracts, owner, c);
+    job->leads = true;
+    to_front(d, job);
+}
+
+static void next_of_contract(struct sn_dispatch *d, struct sn_job *job)
+{
+    char owner[SN_NS_MAX + 32];
+    struct contract *c;
+    struct sn_job *next;
+
+    if (!job->leads)
+        return;
+    job->leads = false;
+    sn_job_owner(job, owner, sizeof(owner));
+    HASH_FIND_STR(d->contracts, owner, c);
+    if (c == NULL)
+        return;
+    next = sn_job_list_pop(&c->behind);
+    if (next == NULL) {
+        HASH_DEL(d->contracts, c);
+        free(c);
+        return;
+    }
+    next->leads = true;
+    to_front(d, next);
+}
+
+static int replay_of(const char *header, char request[64])
+{
+    const char *slash = strrchr(header, '/');
+    int n = slash != NULL ? atoi(slash + 1) : 0;
+
+    (void)snprintf(request, 64, "%.*s", slash != NULL ? (int)(slash - header) : 0, header);
+    return n > 0 ? n : 0;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t a = strlen(text);
+    size_t b = strlen(end);
+
+    return a >= b && strcmp(text + a - b, end) == 0;
+}
+
+/* A message in the intake that a device of the inventory waits for: on to its queue. */
+static bool forward(struct sn_dispatch *d, struct sn_job *job)
+{
+    struct sn_publication *pub;
+    char queue[96];
+    char *body;
+
+    if (strcmp(job->delivery->queue, "silver.intake") != 0 || job->event == NULL || job->device == NULL ||
+        job->delivery->headers.first_death[0] != '\0')
+        return false;
+    body = malloc(job->delivery->len + 1);
+    if (body == NULL)
+        return false;
+    memcpy(body, job->delivery->body, job->delivery->len);
+    (void)snprintf(queue, sizeof(queue), "silver.device.%s%s", job->device->target->id,
+                   strncmp(job->delivery->routing_key, "bulk.", 5) == 0 ? ".bulk" : "");
+    pub = sn_publication_new("", queue, body, job->delivery->len);
+    if (pub == NULL)
+        return false;
+    memcpy(pub->content_type, job->delivery->content_type, sizeof(pub->content_type));
+    memcpy(pub->message_id, job->delivery->message_id, sizeof(pub->message_id));
+    pub->headers = job->delivery->headers;
+    job->after = SN_THEN_PUBLISH;
+    sn_job_enter(job, SN_JOB_PUBLISHING);
+    sn_job_publish(job, d->fleet, pub);
+    sn_job_release(job, d->fleet);
+    return true;
+}
+
+static void delivered(void *arg, struct sn_delivery *delivery)
+{
+    struct sn_dispatch *d = arg;
+    struct sn_fleet *fleet = d->fleet;
+    struct sn_event *event = NULL;
+    struct sn_event_refusal refusal;
+    struct sn_job *job;
+
+    if (strncmp(delivery->queue, "silver.ctl.", 11) == 0) {
+        uint64_t link = delivery->link;
+        uint64_t tag = delivery->tag;
+        if (d->on_ctl != NULL)
+            d->on_ctl(d->on_ctl_arg, delivery);
+        else
+            sn_delivery_free(delivery);
+        sn_consumer_ack(fleet->consumer, link, tag);
+        return;
+    }
+    memset(&refusal, 0, sizeof(refusal));
+    if (sn_event_read(&fleet->policy, delivery->body, delivery->len, delivery->content_type, delivery->message_id, &event,
+                      &refusal) != 0)
+        event = NULL;
+    job = sn_job_new(delivery, event, fleet->inventory, fleet->log);
+    if (job == NULL)
+        return; /* unacknowledged: the broker keeps it */
+    job->refusal = refusal;
+    job->attempt = (int)delivery->headers.attempt;
+    job->replay = replay_of(delivery->headers.replay, job->replay_request);
+    job->bulk = ends_with(delivery->queue, ".bulk");
+    if (event != NULL)
+        job->device = sn_fleet_device(fleet, event->routing);
+    enlist(d, job);
+    if (!forward(d, job))
+        begin(d, job);
+}
+
+/* ---- jobs end ---- */
+
+static void finish_dry(struct sn_job *job)
+{
+    job->dry_done(job->dry_arg, job);
+    sn_job_free(job);
+}
+
+struct drop {
+    char uid[64];
+    int n;
+    char ids[SN_JOB_JOURNAL_MAX][32];
+};
+
+/* Front lane. A journal that is not dropped is published once more by the next owner: a repetition, no loss. */
+static void drop_journal(struct sn_lane_thread *t, void *arg)
+{
+    struct drop *drop = arg;
+    const char *ids[SN_JOB_JOURNAL_MAX];
+    struct sn_error err;
+
+    for (int i = 0; i < drop->n; i++)
+        ids[i] = drop->ids[i];
+    if (sn_store_journal_drop(t->store, drop->uid, ids, (size_t)drop->n, &err) != 0)
+        sn_log(sn_lane_fleet(t->lane)->log, SN_LOG_DEBUG, "journal", "not trimmed", "device", drop->uid, "why", err.text, NULL);
+    free(drop);
+}
+
+static void trim_journal(struct sn_dispatch *d, struct sn_job *job)
+{
+    struct drop *drop;
+
+    if (job->journal_n == 0 || job->device == NULL || (drop = calloc(1, sizeof(*drop))) == NULL)
+        return;
+    (void)snprintf(drop->uid, sizeof(drop->uid), "%s", job->device->target->uid);
+    drop->n = job->journal_n;
+    memcpy(drop->ids, job->journal, sizeof(drop->ids));
+    if (sn_lane_order(d->fleet->front, drop_journal, drop) != 0)
+        free(drop);
+}
+
+static void acknowledge(struct sn_dispatch *d, struct sn_job *job)
+{
+    trim_journal(d, job);
+    sn_job_enter(job, SN_JOB_ACKED);
+    sn_consumer_ack(d->fleet->consumer, job->delivery->link, job->delivery->tag);
+    (void)atomic_fetch_add(&d->fleet->jobs_done, 1);
+    next_of_contract(d, job);
+    unlist(d, job);
+    sn_job_free(job);
+}
+
+static void give_back(struct sn_dispatch *d, struct sn_job *job)
+{
+    sn_job_enter(job, SN_JOB_GIVEN_BACK);
+    if (!atomic_load(&job->lost))
+        sn_consumer_nack(d->fleet->consumer, job->delivery->link, job->delivery->tag);
+    next_of_contract(d, job);
+    unlist(d, job);
+    sn_job_free(job);
+}
+
+/* Gives the ring's hold up; the job is given back when no confirm is awaited any more (until then the publisher knows it). */
+static void leave(struct sn_dispatch *d, struct sn_job *job)
+{
+    job->after = SN_THEN_GIVE_BACK;
+    sn_job_release(job, d->fleet);
+}
+
+static void wait_until(struct sn_dispatch *d, struct sn_job *job, int64_t wake_ms)
+{
+    if (atomic_load(&job->lost) || (atomic_load(&d->fleet->stopping) && !job->dry)) {
+        leave(d, job);
+        return;
+    }
+    job->wake_ms = wake_ms;
+    sn_job_enter(job, SN_JOB_TIMED);
+    sn_job_list_push(&d->timed, job);
+}
+
+/* A job came back from a lane or from the publisher. */
+static void take_back(struct sn_dispatch *d, struct sn_job *job)
+{
+    if (job->dry && job->after == SN_THEN_PUBLISH) {
+        finish_dry(job);
+        return;
+    }
+    if (job->dry && job->state == SN_JOB_RECEIVED) {
+        begin(d, job);
+        return;
+    }
+    switch (job->after) {
+    case SN_THEN_PUBLISH:
+        if (!job->unconfirmed) {
+            acknowledge(d, job);
+            return;
+        }
+        /* refused or returned: admission says the stored result again */
+        atomic_store(&job->confirms, 1);
+        job->after = SN_THEN_AGAIN;
+        wait_until(d, job, sn_clock_mono_ms() + UNCONFIRMED_RETRY_MS);
+        return;
+    case SN_THEN_WAIT:
+    case SN_THEN_AGAIN:
+        wait_until(d, job, job->wake_ms);
+        return;
+    case SN_THEN_STEP:
+    case SN_THEN_GIVE_BACK:
+        break;
+    }
+    if (job->dry)
+        finish_dry(job);
+    else
+        give_back(d, job);
+}
+
+static bool is_due(const struct sn_job *job, const void *arg)
+{
+    const int64_t *now = arg;
+
+    return job->wake_ms <= *now || atomic_load(&job->lost);
+}
+
+static void wake_timed(struct sn_dispatch *d, int64_t now)
+{
+    struct sn_job *job;
+
+    while ((job = sn_job_list_take(&d->timed, is_due, &now)) != NULL) {
+        if (atomic_load(&job->lost)) {
+            leave(d, job);
+            continue;
+        }
+        if (job->after == SN_THEN_AGAIN) {
+            if (!forward(d, job))
+                to_front(d, job);
+            continue;
+        }
+        sn_job_flow(job, true);
+        sn_lane_push(job->steps[job->at].device->lane, job);
+    }
+}
+
+static int64_t turn(void *arg, int64_t now)
+{
+    struct sn_dispatch *d = arg;
+    struct sn_job *job;
+    int64_t next = 0;
+    int64_t oldest = 0;
+
+    for (;;) {
+        (void)pthread_mutex_lock(&d->lock);
+        job = sn_job_list_pop(&d->inbox);
+        (void)pthread_mutex_unlock(&d->lock);
+        if (job == NULL)
+            break;
+        take_back(d, job);
+    }
+    wake_timed(d, now);
+    for (job = d->timed.first; job != NULL; job = job->next) {
+        if (next == 0 || job->wake_ms < next)
+            next = job->wake_ms;
+    }
+    for (job = d->all; job != NULL; job = job->all_next) {
+        if (oldest == 0 || job->received_ms < oldest)
+            oldest = job->received_ms;
+    }
+    atomic_store(&d->oldest_ms, oldest);
+    return next;
+}
+
+static void link_up(void *arg, uint64_t link)
+{
+    struct sn_dispatch *d = arg;
+
+    (void)link;
+    sn_log(d->fleet->log, SN_LOG_INFO, "broker", "link up", NULL);
+}
+
+/* What this link delivered is somebody else's again: nothing new is started for it. What a lane has in hand ends by itself; the claim and
+ * the record keep a second run from doing it twice. */
+static void link_down(void *arg, uint64_t link, const char *why)
+{
+    struct sn_dispatch *d = arg;
+    struct contract *c;
+    struct contract *next;
+
+    sn_log(d->fleet->log, SN_LOG_WARN, "broker", "link down", "why", why, NULL);
+    for (struct sn_job *job = d->all; job != NULL; job = job->all_next) {
+        if (job->delivery->link == link)
+            atomic_store(&job->lost, true);
+    }
+    wake_timed(d, sn_clock_mono_ms());
+    HASH_ITER(hh, d->contracts, c, next) {
+        struct sn_job_list keep;
+        struct sn_job *job;
+        sn_job_list_init(&keep);
+        while ((job = sn_job_list_pop(&c->behind)) != NULL) {
+            if (atomic_load(&job->lost))
+                leave(d, job);
+            else
+                sn_job_list_push(&keep, job);
+        }
+        while ((job = sn_job_list_pop(&keep)) != NULL)
+            sn_job_list_push(&c->behind, job);
+    }
+}
+
+static void cancelled(void *arg, const char *queue)
+{
+    struct sn_dispatch *d = arg;
+
+    sn_log(d->fleet->log, SN_LOG_ERROR, "broker", "the broker cancelled a consumer: was the queue deleted?", "queue", queue, NULL);
+}
+
+const struct sn_consumer_ops sn_dispatch_ops = {
+    .delivered = delivered,
+    .link_up = link_up,
+    .link_down = link_down,
+    .cancelled = cancelled,
+    .turn = turn,
+};

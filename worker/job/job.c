@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/job/job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *sn_job_state_word(enum sn_job_state s)
+{
+    static const char *const words[] = {
+#define X(name, word) word,
+        SN_JOB_STATES(X)
+#undef X
+    };
+    return (unsigned)s < SN_JOB_STATE_COUNT ? words[s] : "?";
+}
+
+#define BIT(s) (1u << (s))
+
+bool sn_job_may_enter(enum sn_job_state from, enum sn_job_state to)
+{
+    /* from VISITING everything is possible but RECEIVED and BEHIND; the link may die under every state */
+    static const unsigned ways[SN_JOB_STATE_COUNT] = {
+        [SN_JOB_RECEIVED] = BIT(SN_JOB_BEHIND) | BIT(SN_JOB_QUEUED) | BIT(SN_JOB_PUBLISHING) | BIT(SN_JOB_TIMED) |
+                            BIT(SN_JOB_GIVEN_BACK),
+        [SN_JOB_BEHIND] = BIT(SN_JOB_QUEUED) | BIT(SN_JOB_GIVEN_BACK) | BIT(SN_JOB_PUBLISHING) | BIT(SN_JOB_TIMED),
+        [SN_JOB_QUEUED] = BIT(SN_JOB_VISITING) | BIT(SN_JOB_GIVEN_BACK),
+        [SN_JOB_VISITING] = BIT(SN_JOB_QUEUED) | BIT(SN_JOB_TIMED) | BIT(SN_JOB_UNSAVED) | BIT(SN_JOB_PUBLISHING) |
+                            BIT(SN_JOB_ACKED) | BIT(SN_JOB_GIVEN_BACK),
+        [SN_JOB_TIMED] = BIT(SN_JOB_QUEUED) | BIT(SN_JOB_GIVEN_BACK),
+        [SN_JOB_UNSAVED] = BIT(SN_JOB_VISITING) | BIT(SN_JOB_GIVEN_BACK),
+        [SN_JOB_PUBLISHING] = BIT(SN_JOB_ACKED) | BIT(SN_JOB_GIVEN_BACK) | BIT(SN_JOB_TIMED),
+    };
+    return (unsigned)from < SN_JOB_STATE_COUNT && (ways[from] & BIT(to)) != 0;
+}
+
+void sn_job_enter(struct sn_job *job, enum sn_job_state state)
+{
+    const char *id = job->event != NULL ? job->event->id : job->refusal.id;
+
+    if (!sn_job_may_enter(job->state, state))
+        sn_log(job->log, SN_LOG_ERROR, "job", "illegal change of state", "event", id, "from",
+               sn_job_state_word(job->state), "to", sn_job_state_word(state), NULL);
+    else
+        sn_log(job->log, SN_LOG_DEBUG, "job", "state", "event", id, "from", sn_job_state_word(job->state), "to",
+               sn_job_state_word(state), NULL);
+    job->state = state;
+}
+
+struct sn_job *sn_job_new(struct sn_delivery *delivery, struct sn_event *event, struct sn_inventory *inv, const struct sn_log *log)
+{
+    struct sn_job *job = calloc(1, sizeof(*job));
+
+    if (job == NULL || (job->entries = json_array()) == NULL) {
+        free(job);
+        sn_delivery_free(delivery);
+        sn_event_free(event);
+        return NULL;
+    }
+    atomic_init(&job->confirms, 1);
+    job->state = SN_JOB_RECEIVED;
+    job->log = log;
+    job->delivery = delivery;
+    job->event = event;
+    job->inventory = sn_inventory_ref(inv);
+    job->received_ms = sn_clock_mono_ms();
+    return job;
+}
+
+void sn_job_free(struct sn_job *job)
+{
+    if (job == NULL)
+        return;
+    for (int i = 0; i < job->steps_n; i++) {
+        struct sn_step *s = &job->steps[i];
+        sn_verdict_fini(&s->verdict);
+        json_decref(s->key);
+        json_decref(s->holds);
+        json_decref(s->reality);
+        json_decref(s->record);
+        json_decref(s->plan);
+    }
+    sn_verdict_fini(&job->cause);
+    json_decref(job->entries);
+    sn_event_free(job->event);
+    sn_delivery_free(job->delivery);
+    sn_inventory_unref(job->inventory);
+    free(job);
+}
+
+void sn_job_flow(struct sn_job *job, bool flows)
+{
+    if (job->flows == flows || job->device == NULL || job->dry)
+        return;
+    job->flows = flows;
+    (void)atomic_fetch_add(&job->device->in_hand, flows ? 1 : -1);
+}
+
+void sn_job_owner(const struct sn_job *job, char *out, size_t size)
+{
+    (void)snprintf(out, size, "%s/%s", job->event->ns, job->event->contract_id);
+}
+
+void sn_job_list_init(struct sn_job_list *l)
+{
+    l->first = NULL;
+    l->last = &l->first;
+    l->n = 0;
+}
+
+void sn_job_list_push(struct sn_job_list *l, struct sn_job *job)
+{
+    job->next = NULL;
+    *l->last = job;
+    l->last = &job->next;
+    l->n++;
+}
+
+static bool match_any(const struct sn_job *job, const void *arg)
+{
+    (void)job;
+    (void)arg;
+    return true;
+}
+
+struct sn_job *sn_job_list_pop(struct sn_job_list *l)
+{
+    return sn_job_list_take(l, match_any, NULL);
+}
+
+struct sn_job *sn_job_list_take(struct sn_job_list *l, bool (*match)(const struct sn_job *job, const void *arg), const void *arg)
+{
+    for (struct sn_job **p = &l->first; *p != NULL; p = &(*p)->next) {
+        struct sn_job *job = *p;
+        if (!match(job, arg))
+            continue;
+        *p = job->next;
+        if (l->last == &job->next)
+            l->last = p;
+        l->n--;
+        job->next = NULL;
+        return job;
+    }
+    return NULL;
+}

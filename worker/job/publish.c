@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/job/publish.h"
+
+#include <stdlib.h>
+
+#include "worker/job/dispatch.h"
+
+struct awaited {
+    struct sn_fleet *fleet;
+    struct sn_job *job;
+};
+
+void sn_job_release(struct sn_job *job, struct sn_fleet *fleet)
+{
+    if (atomic_fetch_sub(&job->confirms, 1) == 1)
+        sn_dispatch_confirmed(fleet->dispatch, job);
+}
+
+/* Publisher's thread. */
+static void published(void *arg, enum sn_published outcome)
+{
+    struct awaited *a = arg;
+
+    if (outcome != SN_PUBLISHED_CONFIRMED)
+        atomic_store(&a->job->unconfirmed, true);
+    if (outcome == SN_PUBLISHED_RETURNED)
+        sn_log(a->fleet->log, SN_LOG_ERROR, "publish", "nobody takes this message: is the topology applied?", NULL);
+    sn_job_release(a->job, a->fleet);
+    free(a);
+}
+
+void sn_job_publish(struct sn_job *job, struct sn_fleet *fleet, struct sn_publication *pub)
+{
+    struct awaited *a = malloc(sizeof(*a));
+
+    if (pub == NULL || a == NULL) {
+        free(a);
+        sn_publication_free(pub);
+        atomic_store(&job->unconfirmed, true);
+        return;
+    }
+    *a = (struct awaited){ .fleet = fleet, .job = job };
+    (void)atomic_fetch_add(&job->confirms, 1);
+    pub->done = published;
+    pub->arg = a;
+    sn_publisher_send(fleet->publisher, pub);
+}

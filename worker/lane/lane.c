@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/lane/lane.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "worker/job/dispatch.h"
+#include "worker/job/finish.h"
+#include "worker/job/publish.h"
+#include "worker/job/visit.h"
+#include "worker/lane/lane_private.h"
+
+/* Nothing is polled more often than this when nothing happens; gates and saves have their own times. */
+#define IDLE_TURN_MS 1000
+
+struct sn_fleet *sn_lane_fleet(const struct sn_lane *lane)
+{
+    return lane->fleet;
+}
+
+struct sn_device *sn_lane_device(const struct sn_lane *lane)
+{
+    return lane->device;
+}
+
+static void poke(struct sn_lane *lane, int n)
+{
+    uint64_t count = (uint64_t)n;
+    ssize_t w;
+
+    do {
+        w = write(lane->event_fd, &count, sizeof(count));
+    } while (w < 0 && errno == EINTR);
+}
+
+void sn_lane_wake(struct sn_lane *lane)
+{
+    poke(lane, 1);
+}
+
+void sn_lane_push(struct sn_lane *lane, struct sn_job *job)
+{
+    sn_job_enter(job, SN_JOB_QUEUED);
+    (void)pthread_mutex_lock(&lane->lock);
+    sn_job_list_push(job->bulk ? &lane->bulk : &lane->express, job);
+    (void)pthread_mutex_unlock(&lane->lock);
+    poke(lane, 1);
+}
+
+int sn_lane_order(struct sn_lane *lane, void (*run)(struct sn_lane_thread *t, void *arg), void *arg)
+{
+    struct sn_order *o = calloc(1, sizeof(*o));
+
+    if (o == NULL)
+        return -1;
+    o->run = run;
+    o->arg = arg;
+    (void)pthread_mutex_lock(&lane->lock);
+    *lane->orders_last = o;
+    lane->orders_last = &o->next;
+    (void)pthread_mutex_unlock(&lane->lock);
+    poke(lane, 1);
+    return 0;
+}
+
+void sn_lane_counts(struct sn_lane *lane, int *ret_ready, int *ret_unsaved)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    *ret_ready = lane->express.n + lane->bulk.n;
+    (void)pthread_mutex_unlock(&lane->lock);
+    *ret_unsaved = atomic_load(&lane->unsaved_n);
+}
+
+/* ---- session ---- */
+
+static bool may_write(void *arg)
+{
+    const struct sn_lane_thread *t = arg;
+
+    return t->job == NULL || sn_fleet_may_write(t->lane->fleet, t->routing, t->epoch);
+}
+
+int sn_lane_session(struct sn_lane_thread *t, int64_t deadline_ms, struct sn_verdict *ret)
+{
+    struct sn_device *d = t->lane->device;
+    struct sn_fleet *fleet = t->lane->fleet;
+    int64_t connect_by = sn_clock_mono_ms() + fleet->conf.connect_timeout_ms;
+    struct sn_driver_env env = { .target = d->target, .inventory = d->inventory, .secrets = fleet->secrets,
+                                 .redact = fleet->redact, .may_write = may_write, .may_write_arg = t };
+
+    if (t->session != NULL)
+        return 0;
+    if (d->driver->open(&env, connect_by < deadline_ms ? connect_by : deadline_ms, &t->session, ret) != 0) {
+        t->session = NULL;
+        return -1;
+    }
+    if (sn_device_is_exclusive(d)) {
+        atomic_store(&d->session_fd, d->driver->fd(t->session));
+        atomic_store(&d->warm_since_ms, sn_clock_wall_ms());
+    }
+    t->last_used_ms = sn_clock_mono_ms();
+    return 0;
+}
+
+void sn_lane_close_session(struct sn_lane_thread *t, int64_t grace_ms)
+{
+    struct sn_device *d = t->lane->device;
+
+    if (t->session == NULL)
+        return;
+    if (sn_device_is_exclusive(d)) {
+        atomic_store(&d->session_fd, -1);
+        atomic_store(&d->warm_since_ms, 0);
+    }
+    d->driver->close(t->session, grace_ms > 0 ? sn_clock_mono_ms() + grace_ms : 0);
+    t->session = NULL;
+}
+
+/* ---- where a job goes ---- */
+
+static void keep_unsaved(struct sn_lane_thread *t, struct sn_job *job)
+{
+    struct sn_lane *lane = t->lane;
+
+    sn_job_enter(job, SN_JOB_UNSAVED);
+    if (lane->unsaved.n == 0)
+        lane->unsaved_since_ms = sn_clock_mono_ms();
+    sn_job_list_push(&lane->unsaved, job);
+    atomic_store(&lane->unsaved_n, lane->unsaved.n);
+}
+
+void sn_lane_carry_on(struct sn_lane_thread *t, struct sn_job *job)
+{
+    struct sn_fleet *fleet = t->lane->fleet;
+    struct sn_step *next;
+
+    switch (job->after) {
+    case SN_THEN_STEP:
+        next = &job->steps[job->at];
+        sn_lane_push(next->device->lane, job);
+        return;
+    case SN_THEN_PUBLISH:
+        sn_job_flow(job, false);
+        sn_job_enter(job, SN_JOB_PUBLISHING);
+        sn_job_release(job, fleet);
+        return;
+    case SN_THEN_GIVE_BACK:
+        sn_job_flow(job, false);
+        sn_job_release(job, fleet);
+        return;
+    case SN_THEN_WAIT:
+    case SN_THEN_AGAIN:
+        sn_job_flow(job, false);
+        sn_dispatch_return(fleet->dispatch, job);
+        return;
+    }
+}
+
+bool sn_lane_gate_is_open(struct sn_device *d)
+{
+    bool open;
+
+    (void)pthread_mutex_lock(&d->lock);
+    open = sn_gate_is_open(&d->gate);
+    (void)pthread_mutex_unlock(&d->lock);
+    return open;
+}
+
+/* One job: admission at the front, a visit or a place in the save group at a target. */
+static void take_job(struct sn_lane_thread *t, struct sn_job *job)
+{
+    struct sn_lane *lane = t->lane;
+
+    sn_job_enter(job, SN_JOB_VISITING);
+    if (atomic_load(&job->lost)) {
+        /* the broker has given it to somebody already; this copy must not touch anything more */
+        sn_finish_give_back(t, job);
+    } else if (lane->device == NULL) {
+        sn_visit_admit(t, job);
+    } else if (!sn_lane_gate_is_open(lane->device)) {
+        sn_visit_gate_closed(t, job);
+    } else if (job->steps[job->at].commit) {
+        if (atomic_load(&lane->device->unsaved) > 0)
+            sn_visit_tell_unsaved(t, job);
+        keep_unsaved(t, job);
+        return;
+    } else {
+        sn_visit_step(t, job);
+    }
+    sn_lane_carry_on(t, job);
+}
+
+static struct sn_job *next_job(struct sn_lane *lane)
+{
+    struct sn_job *job;
+
+    (void)pthread_mutex_lock(&lane->lock);
+    job = sn_job_list_pop(&lane->express);
+    if (job == NULL)
+        job = sn_job_list_pop(&lane->bulk);
+    (void)pthread_mutex_unlock(&lane->lock);
+    return job;
+}
+
+static struct sn_order *next_order(struct sn_lane *lane)
+{
+    struct sn_order *o;
+
+    (void)pthread_mutex_lock(&lane->lock);
+    o = lane->orders;
+    if (o != NULL) {
+        lane->orders = o->next;
+        if (lane->orders == NULL)
+            lane->orders_last = &lane->orders;
+    }
+    (void)pthread_mutex_unlock(&lane->lock);
+    return o;
+}
+
+/* ---- the thread ---- */
+
+static int64_t next_due_ms(const struct sn_lane_thread *t, int64_t now)
+{
+    struct sn_lane *lane = t->lane;
+    int64_t due = now + IDLE_TURN_MS;
+    struct sn_device *d = lane->device;
+
+    if (d == NULL)
+        return due;
+    (void)pthread_mutex_lock(&d->lock);
+    if (d->gate.state == SN_GATE_PROBING && d->gate.probe_at_ms < due)
+        due = d->gate.probe_at_ms;
+    (void)pthread_mutex_unlock(&d->lock);
+    if (lane->unsaved.n > 0) {
+        /* jobs of this device that are elsewhere may still join the group: look again soon, the save itself has its own time */
+        int64_t soon = now + 20;
+        if (lane->save_not_before_ms > soon)
+            soon = lane->save_not_before_ms;
+        if (soon < due)
+            due = soon;
+    }
+    return due;
+}
+
+/* Waits for something to do; reads what an idle session says meanwhile. */
+static void wait_turn(struct sn_lane_thread *t)
+{
+    struct sn_lane *lane = t->lane;
+    int64_t now = sn_clock_mono_ms();
+    int fd = t->session != NULL ? lane->device->driver->fd(t->session) : -1;
+    struct pollfd p[2] = { { .fd = lane->event_fd, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
+    int n = poll(p, fd >= 0 ? 2 : 1, sn_clock_left_ms(next_due_ms(t, now), now));
+    uint64_t one;
+
+    if (n > 0 && (p[0].revents & POLLIN) != 0) {
+        ssize_t r = read(lane->event_fd, &one, sizeof(one)); /* another thread of the pool may have been faster */
+        (void)r;
+    }
+    if (n > 0 && fd >= 0 && p[1].revents != 0 && lane->device->driver->idle != NULL &&
+        lane->device->driver->idle(t->session) != 0)
+        sn_lane_close_session(t, 0);
+    now = sn_clock_mono_ms();
+    if (t->session != NULL && now - t->last_used_ms > lane->fleet->conf.idle_close_ms)
+        sn_lane_close_session(t, 1000);
+}
+
+/* Everything that waits goes back to the broker: the lane ends. */
+static void give_all_back(struct sn_lane_thread *t)
+{
+    struct sn_job *job;
+
+    while ((job = next_job(t->lane)) != NULL) {
+        sn_job_enter(job, SN_JOB_VISITING);
+        sn_finish_give_back(t, job);
+        sn_lane_carry_on(t, job);
+    }
+    while ((job = sn_job_list_pop(&t->lane->unsaved)) != NULL) {
+        sn_job_enter(job, SN_JOB_VISITING);
+        sn_finish_give_back(t, job);
+        sn_lane_carry_on(t, job);
+    }
+    atomic_store(&t->lane->unsaved_n, 0);
+}
+
+static bool stopping(struct sn_lane *lane, bool *ret_drain)
+{
+    bool stop;
+
+    (void)pthread_mutex_lock(&lane->lock);
+    stop = lane->stopping;
+    *ret_drain = lane->drain;
+    (void)pthread_mutex_unlock(&lane->lock);
+    return stop;
+}
+
+static void *run(void *arg)
+{
+    struct sn_lane_thread *t = arg;
+    struct sn_lane *lane = t->lane;
+    bool drain = false;
+
+    while (!stopping(lane, &drain)) {
+        struct sn_order *o = next_order(lane);
+        struct sn_job *job;
+        if (o != NULL) {
+            o->run(t, o->arg);
+            free(o);
+            continue;
+        }
+        if (sn_lane_probe_if_due(t) || sn_lane_save_if_due(t, false))
+            continue;
+        job = next_job(lane);
+        if (job != NULL)
+            take_job(t, job);
+        else
+            wait_turn(t);
+    }
+    if (drain)
+        (void)sn_lane_save_if_due(t, true);
+    give_all_back(t);
+    sn_lane_close_session(t, drain ? 2000 : 0);
+    return NULL;
+}
+
+int sn_lane_start(struct sn_fleet *fleet, struct sn_device *device, int threads, struct sn_lane **ret, struct sn_error *err)
+{
+    struct sn_lane *lane = calloc(1, sizeof(*lane));
+
+    if (lane == NULL)
+        return sn_error_oom(err);
+    lane->fleet = fleet;
+    lane->device = device;
+    lane->orders_last = &lane->orders;
+    (void)pthread_mutex_init(&lane->lock, NULL);
+    sn_job_list_init(&lane->express);
+    sn_job_list_init(&lane->bulk);
+    sn_job_list_init(&lane->unsaved);
+    lane->threads = calloc((size_t)threads, sizeof(*lane->threads));
+    lane->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+    if (lane->threads == NULL || lane->event_fd < 0) {
+        (void)sn_error_set(err, "process.resources", "a lane cannot be made: %s", strerror(errno));
+        sn_lane_free(lane);
+        return -1;
+    }
+    *ret = lane;
+    for (int i = 0; i < threads; i++) {
+        struct sn_lane_thread *t = &lane->threads[i];
+        t->lane = lane;
+        t->store = sn_store_new(&fleet->conf.store);
+        if (t->store == NULL || pthread_create(&t->thread, NULL, run, t) != 0) {
+            sn_store_free(t->store);
+            t->store = NULL;
+            return sn_error_set(err, "process.resources", "a lane's thread cannot be started");
+        }
+        lane->threads_n++;
+    }
+    return 0;
+}
+
+void sn_lane_stop(struct sn_lane *lane, bool drain)
+{
+    if (lane == NULL)
+        return;
+    (void)pthread_mutex_lock(&lane->lock);
+    lane->stopping = true;
+    lane->drain = drain;
+    (void)pthread_mutex_unlock(&lane->lock);
+    poke(lane, lane->threads_n + 1);
+    for (int i = 0; i < lane->threads_n; i++)
+        (void)pthread_join(lane->threads[i].thread, NULL);
+}
+
+void sn_lane_free(struct sn_lane *lane)
+{
+    if (lane == NULL)
+        return;
+    for (int i = 0; i < lane->threads_n; i++)
+        sn_store_free(lane->threads[i].store);
+    while (lane->orders != NULL) {
+        struct sn_order *o = lane->orders;
+        lane->orders = o->next;
+        free(o);
+    }
+    if (lane->event_fd >= 0)
+        (void)close(lane->event_fd);
+    (void)pthread_mutex_destroy(&lane->lock);
+    free(lane->threads);
+    free(lane);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of worker/lane only. */
+#ifndef SN_WORKER_LANE_LANE_PRIVATE_H
+#define SN_WORKER_LANE_LANE_PRIVATE_H
+
+#include "worker/lane/lane.h"
+
+struct sn_lane {
+    struct sn_fleet *fleet;
+    struct sn_device *device;       /* NULL: front */
+    int event_fd;                   /* semaphore: one count per thing to do */
+    pthread_mutex_t lock;
+    struct sn_job_list express;     /* (lock) */
+    struct sn_job_list bulk;        /* (lock) */
+    struct sn_order *orders;        /* (lock) */
+    struct sn_order **orders_last;  /* (lock) */
+    bool stopping;                  /* (lock) */
+    bool drain;                     /* (lock) */
+    struct sn_lane_thread *threads;
+    int threads_n;
+    /* group commit; only the exclusive lane's thread */
+    struct sn_job_list unsaved;
+    int64_t unsaved_since_ms;       /* monotonic; 0 = nothing */
+    atomic_int unsaved_n;           /* for others to read */
+    int64_t save_not_before_ms;     /* after a failed save */
+};
+
+bool sn_lane_gate_is_open(struct sn_device *d);
+/* Saves when it is due; true when something was done. */
+bool sn_lane_save_if_due(struct sn_lane_thread *t, bool now);
+/* Probes a closed gate when it is time; true when something was done. */
+bool sn_lane_probe_if_due(struct sn_lane_thread *t);
+/* Where the job goes after a visit. */
+void sn_lane_carry_on(struct sn_lane_thread *t, struct sn_job *job);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Group commit and gate probes: what a lane does of its own accord. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/failpoint.h"
+#include "worker/job/finish.h"
+#include "worker/job/visit.h"
+#include "worker/lane/lane_private.h"
+
+/* A save that was not seen to end is tried again after this: it is no job's attempt. */
+#define SAVE_RETRY_MS 2000
+
+static int64_t save_timeout_ms(const struct sn_target *target)
+{
+    const json_t *limit = json_object_get(json_object_get(target->conf, "limits"), "save_ms");
+
+    return json_is_integer(limit) ? json_integer_value(limit) : 300000;
+}
+
+/* The group is complete: full, old enough, or nothing else of this device is under way. */
+static bool is_due(const struct sn_lane *lane, int64_t now)
+{
+    const struct sn_device *d = lane->device;
+
+    if (lane->unsaved.n == 0 || now < lane->save_not_before_ms)
+        return false;
+    return lane->unsaved.n >= d->target->batch_max || now - lane->unsaved_since_ms >= lane->fleet->conf.save_every_ms ||
+           atomic_load(&d->in_hand) <= lane->unsaved.n;
+}
+
+/* Saves the running configuration and says so to the store. 0, or -1: still dirty. */
+static int save(struct sn_lane_thread *t)
+{
+    struct sn_lane *lane = t->lane;
+    struct sn_device *d = lane->device;
+    struct sn_reply reply = { 0 };
+    struct sn_error err;
+    int64_t deadline = sn_clock_mono_ms() + save_timeout_ms(d->target);
+    int64_t epoch = atomic_load(&d->epoch);
+    int written = atomic_load(&d->unsaved);
+    bool dirty = true;
+    int rc = -1;
+
+    if (sn_store_dirty(t->store, d->target->uid, &dirty, &err) == 0 && !dirty && written == 0)
+        return 0;
+    if (!sn_fleet_may_write(lane->fleet, d, epoch) || sn_lane_session(t, deadline, &reply.verdict) != 0)
+        goto out;
+    (void)SN_FAILPOINT("save.before", d->target->id);
+    d->driver->commit(t->session, deadline, &reply);
+    t->last_used_ms = sn_clock_mono_ms();
+    (void)SN_FAILPOINT("save.after", d->target->id);
+    if (reply.verdict.class == SN_OK && sn_store_clean(t->store, d->target->uid, epoch, &err) == 0) {
+        (void)atomic_fetch_sub(&d->unsaved, written);
+        rc = 0;
+    }
+out:
+    if (rc != 0) {
+        sn_log(lane->fleet->log, SN_LOG_WARN, "lane", "not saved", "device", d->target->id, "code", reply.verdict.code, "why",
+               reply.verdict.text, NULL);
+        if (reply.verdict.class != SN_OK && reply.verdict.class != SN_TRANSIENT_DEVICE)
+            sn_lane_close_session(t, 0);
+        if (reply.verdict.class == SN_UNREACHABLE || reply.verdict.class == SN_AUTH)
+            sn_fleet_gate_closed(lane->fleet, d, reply.verdict.code, reply.verdict.text, reply.verdict.class == SN_AUTH);
+    } else {
+        char n[16];
+        (void)snprintf(n, sizeof(n), "%d", lane->unsaved.n);
+        sn_log(lane->fleet->log, SN_LOG_INFO, "lane", "saved", "device", d->target->id, "jobs", n, NULL);
+    }
+    sn_reply_fini(&reply);
+    return rc;
+}
+
+/* A closed gate forbids the save too. What was written is on record (the device stays dirty), the jobs come again. */
+static void give_back_unsaved(struct sn_lane_thread *t)
+{
+    struct sn_job *job;
+
+    while ((job = sn_job_list_pop(&t->lane->unsaved)) != NULL) {
+        sn_job_enter(job, SN_JOB_VISITING);
+        sn_finish_give_back(t, job);
+        sn_lane_carry_on(t, job);
+    }
+    atomic_store(&t->lane->unsaved_n, 0);
+}
+
+bool sn_lane_save_if_due(struct sn_lane_thread *t, bool now)
+{
+    struct sn_lane *lane = t->lane;
+    struct sn_job_list group;
+    struct sn_job *job;
+
+    if (lane->device == NULL || lane->unsaved.n == 0)
+        return false;
+    if (!sn_lane_gate_is_open(lane->device)) {
+        give_back_unsaved(t);
+        return true;
+    }
+    if (!now && !is_due(lane, sn_clock_mono_ms()))
+        return false;
+    if (save(t) != 0) {
+        lane->save_not_before_ms = sn_clock_mono_ms() + SAVE_RETRY_MS;
+        return false;
+    }
+    lane->save_not_before_ms = 0;
+    group = lane->unsaved;
+    if (group.n == 0)
+        group.last = &group.first;
+    sn_job_list_init(&lane->unsaved);
+    atomic_store(&lane->unsaved_n, 0);
+    while ((job = sn_job_list_pop(&group)) != NULL) {
+        sn_job_enter(job, SN_JOB_VISITING);
+        sn_visit_saved(t, job);
+        sn_lane_carry_on(t, job);
+    }
+    return true;
+}
+
+bool sn_lane_probe_if_due(struct sn_lane_thread *t)
+{
+    struct sn_lane *lane = t->lane;
+    struct sn_device *d = lane->device;
+    struct sn_verdict v = { 0 };
+    int64_t now = sn_clock_mono_ms();
+    bool due;
+    bool over;
+
+    if (d == NULL)
+        return false;
+    (void)pthread_mutex_lock(&d->lock);
+    due = sn_gate_probe_due(&d->gate, now) && (d->own == SN_OWN_READY || !sn_device_is_exclusive(d));
+    if (due)
+        d->gate.probe_at_ms = now + lane->fleet->conf.gate.probe_max_ms; /* the other threads of a pool need not probe too */
+    over = d->gate.state == SN_GATE_PERSON && d->gate.until_ms > 0 && sn_clock_wall_ms() >= d->gate.until_ms;
+    if (over)
+        sn_gate_open_by_person(&d->gate);
+    (void)pthread_mutex_unlock(&d->lock);
+    if (over) {
+        sn_log(lane->fleet->log, SN_LOG_INFO, "gate", "open: the pause is over", "device", d->target->id, NULL);
+        sn_fleet_update_consuming(lane->fleet, d);
+    }
+    if (!due)
+        return over;
+    if (sn_lane_session(t, now + lane->fleet->conf.connect_timeout_ms, &v) == 0)
+        sn_fleet_gate_opened(lane->fleet, d, "probe answered");
+    else
+        sn_fleet_gate_closed(lane->fleet, d, v.code, v.text, v.class == SN_AUTH);
+    sn_verdict_fini(&v);
+    return true;
+}
