@@ -16,7 +16,8 @@ CREATE TABLE IF NOT EXISTS silver_fence (
     generation bigint      NOT NULL,
     rev        text        NOT NULL,             -- keyed hash of the service that was written
     username   text        UNIQUE,               -- the user that this contract holds; NULL = none
-    changed_at timestamptz NOT NULL DEFAULT now() -- when rows that a login sees were changed last
+    changed_at timestamptz NOT NULL DEFAULT now(), -- a session that began before this may have been given older values
+    redial_at  timestamptz                       -- … and one from before this can take the newer ones over only by a new login
 );
 
 DO $$

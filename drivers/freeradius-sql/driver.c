@@ -118,6 +118,20 @@ static void words_change(struct sn_buf *line, const struct sn_want *want, const 
     }
 }
 
+static enum frsql_change change_of(const struct frsql_goal *g, const struct frsql_have *h, unsigned diff)
+{
+    bool refused = !h->exists || h->password_rows == 0 || (h->suspend_row && !h->garden_row);
+    bool garden = g->suspended && g->suspend.garden;
+
+    if ((diff & FRSQL_DIFF_LOGIN & ~(unsigned)FRSQL_DIFF_PASSWORD) == 0)
+        return FRSQL_CHANGE_NONE;
+    if (refused && !h->open)
+        return FRSQL_CHANGE_FRESH;
+    if ((diff & FRSQL_DIFF_ADDRESS) || garden != h->garden_row)
+        return FRSQL_CHANGE_REDIAL;
+    return FRSQL_CHANGE_SERVED;
+}
+
 /* The one write of a want: one transaction, said in words. */
 static void add_be(const struct sn_want *want, const struct frsql_goal *g, const struct frsql_have *h, unsigned diff,
                    struct sn_answer *ret)
@@ -129,6 +143,7 @@ static void add_be(const struct sn_want *want, const struct frsql_goal *g, const
     ret->what = SN_NEXT_OPS;
     op->n[0] = diff;
     op->n[1] = g->address[0] != '\0';
+    op->n[3] = change_of(g, h, diff);
     if (!h->exists) {
         (void)snprintf(text, sizeof(text), "user %s, %s%s%s%s", g->username, g->group[0] != '\0' ? g->group : "no plan", g->address[0] != '\0' ? ", " : "",
                        g->address, g->suspended ? ", suspended" : "");

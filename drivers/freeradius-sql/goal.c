@@ -117,6 +117,8 @@ static void read_groups(const struct frsql_goal *goal, const json_t *rows, struc
     json_array_foreach(rows, i, row) {
         const char *name = sn_radius_str(row, "group");
         int64_t priority = sn_radius_int(row, "priority", -1);
+        if (strncmp(name, "silver-suspended@", strlen("silver-suspended@")) == 0)
+            h->garden_row = true;
         if (strcmp(name, goal->suspend.group) == 0 && priority == FRSQL_SUSPEND_PRIORITY)
             h->suspend_row = true;
         else if (goal->group[0] != '\0' && strcmp(name, goal->group) == 0 && priority == FRSQL_PLAN_PRIORITY)

@@ -101,21 +101,30 @@ static void tx_begin(struct tx *tx, const struct frsql_goal *g)
              g->username, g->group, g->suspended ? g->suspend.group : "", g->address);
 }
 
-/* Raises the fence; false when a newer generation stands there (or a statement failed before). */
-static bool tx_fence(struct tx *tx, const struct sn_want *want, const char *username, bool changed)
+/* Raises the fence; false when a newer generation stands there (or a statement failed before).
+ *
+ * changed_at is clock_timestamp(), not now(): the transaction may have waited for its locks, and a login meanwhile saw the old rows. While
+ * the user was served, a login may be in flight that read the old rows and is accounted for only later, hence the ten seconds. Where
+ * nobody was served, no session can have older values; accounting counts in whole seconds, hence the one second. */
+static bool tx_fence(struct tx *tx, const struct sn_want *want, const char *username, enum frsql_change change)
 {
+    static const char *const words[] = { [FRSQL_CHANGE_NONE] = "none", [FRSQL_CHANGE_FRESH] = "fresh",
+                                         [FRSQL_CHANGE_SERVED] = "served", [FRSQL_CHANGE_REDIAL] = "redial" };
     char generation[24];
     int64_t n;
 
     (void)snprintf(generation, sizeof(generation), "%" PRId64, want->generation);
-    /* clock_timestamp(), not now(): the transaction may have waited for its locks, and a login meanwhile saw the old rows. */
-    n = TX(tx, "INSERT INTO silver_fence AS f (contract, generation, rev, username, changed_at)"
-               " VALUES ($1, $2::bigint, $3, $4, clock_timestamp())"
+    n = TX(tx, "INSERT INTO silver_fence AS f (contract, generation, rev, username, changed_at, redial_at)"
+               " SELECT $1, $2::bigint, $3, $4,"
+               "  CASE $5 WHEN 'none' THEN to_timestamp(0) WHEN 'fresh' THEN clock_timestamp() - interval '1 s'"
+               "          ELSE clock_timestamp() + interval '10 s' END,"
+               "  CASE $5 WHEN 'redial' THEN clock_timestamp() + interval '10 s' END"
                " ON CONFLICT (contract) DO UPDATE SET generation = excluded.generation, rev = excluded.rev,"
-               " username = excluded.username,"
-               " changed_at = CASE WHEN $5::boolean THEN clock_timestamp() ELSE f.changed_at END"
+               "  username = excluded.username,"
+               "  changed_at = CASE $5 WHEN 'none' THEN f.changed_at ELSE excluded.changed_at END,"
+               "  redial_at = CASE $5 WHEN 'redial' THEN excluded.redial_at ELSE f.redial_at END"
                " WHERE f.generation <= excluded.generation",
-           want->owner, generation, want->rev != NULL ? want->rev : "", username, changed ? "true" : "false");
+           want->owner, generation, want->rev != NULL ? want->rev : "", username, words[change]);
     if (tx->failed)
         return false;
     if (n == 0) {
@@ -266,14 +275,14 @@ static void write_be(struct tx *tx, const struct sn_driver_env *env, const struc
 {
     const json_t *value = json_object_get(json_object_get(want->service, "access"), "password");
     struct sn_secret password = { 0 };
-    bool changed = ((unsigned)op->n[0] & FRSQL_DIFF_LOGIN) != 0;
+    bool rows = ((unsigned)op->n[0] & FRSQL_DIFF_LOGIN) != 0;
 
     if (g->has_password && sn_radius_secret(env->secrets, value, "access.password", &password, &tx->reply->verdict) != 0)
         return;
     tx_begin(tx, g);
     tx_address_free(tx, g);
     tx_delete_renamed(tx, want, g);
-    if (tx_fence(tx, want, g->username, changed) && changed) {
+    if (tx_fence(tx, want, g->username, (enum frsql_change)op->n[3]) && rows) {
         tx_groups(tx, g);
         tx_user_rows(tx, g, password.data);
     }
@@ -287,7 +296,7 @@ static void write_gone(struct tx *tx, const struct sn_driver_env *env, const str
     bool remove = op->n[0] != 0;
 
     tx_begin(tx, g);
-    if (tx_fence(tx, want, NULL, remove) && remove)
+    if (tx_fence(tx, want, NULL, remove ? FRSQL_CHANGE_FRESH : FRSQL_CHANGE_NONE) && remove)
         tx_delete_user(tx, g->username);
     tx_end(tx, env, op);
 }

@@ -14,6 +14,15 @@
 #define FRSQL_SUSPEND_PRIORITY 1
 
 enum frsql_verb { FRSQL_READ = 1, FRSQL_BE, FRSQL_GONE };
+/* Arguments: FRSQL_BE n[0] what differs, n[1] with the address, n[2] adopts, n[3] enum frsql_change; FRSQL_GONE n[0] rows are deleted. */
+
+/* What a change means for sessions that are open. */
+enum frsql_change {
+    FRSQL_CHANGE_NONE,   /* nothing that a session was given */
+    FRSQL_CHANGE_FRESH,  /* nobody could log in before: there is no session with older values */
+    FRSQL_CHANGE_SERVED, /* older sessions have another rate */
+    FRSQL_CHANGE_REDIAL, /* older sessions have what only a new login changes: address, walled garden */
+};
 
 /* What the user's rows shall say, from the want and the target's options. */
 struct frsql_goal {
@@ -51,6 +60,7 @@ struct frsql_have {
     char foreign[128];               /* names of attributes that are left alone, "" = none */
     int64_t group_rows;
     bool suspend_row;                           /* (suspend group, 1) is there */
+    bool garden_row;                            /* (a garden's group, 1) is there */
     bool plan_row;                              /* (plan group, 10) is there */
     char first_group[SN_RADIUS_GROUP_MAX];      /* what is there instead of the plan group; "" = none */
     enum frsql_group plan_group;

@@ -13,6 +13,12 @@ const char *sn_radius_str(const json_t *object, const char *name)
     return s != NULL ? s : "";
 }
 
+void sn_radius_keep(char *out, size_t size, const char *in)
+{
+    if (sn_text_copy(out, size, in) != 0)
+        out[0] = '\0';
+}
+
 int64_t sn_radius_int(const json_t *object, const char *name, int64_t otherwise)
 {
     const json_t *v = json_object_get(object, name);
