@@ -70,7 +70,7 @@ def compile_tree(folder, compiler, **options):
     if shutil.which("ccache"):
         words.append("-DCMAKE_C_COMPILER_LAUNCHER=ccache")
     if run([*words, "--log-level=WARNING"]) or run(["cmake", "--build", target, "--", "--quiet", "-k", "0"]):
-        return Outcome(failed=1, note=f"the build with {compiler} failed")
+        return Outcome(failed=1, note=f"the build {target.relative_to(ROOT)} with {compiler} failed")
     return None
 
 
@@ -109,7 +109,8 @@ def run_pytest(name, options):
     if options.k:
         words += ["-k", options.k]
     with writing_folder() as folder:
-        code = run(words + options.pytest, TMPDIR=folder, SILVER_BUILD=os.environ.get("SILVER_BUILD", str(BUILD / "gcc")),
+        code = run(words + options.pytest, TMPDIR=folder,
+                   SILVER_BUILD=os.environ.get("SILVER_BUILD", str(BUILD / "gcc")),
                    HYPOTHESIS_STORAGE_DIRECTORY=str(BUILD / "hypothesis"), PYTHONDONTWRITEBYTECODE="1")
     if code == 5 and options.k:         # pytest: no test has that name
         return Outcome(note=f"no test matches {options.k}")

@@ -4,6 +4,6 @@
 from .lab import Lab, exit_on_signals
 from .process import Process
 from .sim import Sim
-from .wait import LabError, wait_until
+from .wait import LabError, http_get, wait_until
 
-__all__ = ["Lab", "LabError", "Process", "Sim", "exit_on_signals", "wait_until"]
+__all__ = ["Lab", "LabError", "Process", "Sim", "exit_on_signals", "http_get", "wait_until"]

@@ -2,6 +2,8 @@
 """The one bounded wait: everything that waits for another process waits here, for a condition, with a limit."""
 
 import time
+import urllib.error
+import urllib.request
 
 
 class LabError(Exception):
@@ -22,3 +24,15 @@ def wait_until(condition, what, timeout_s=20.0, every_s=0.02):
         if time.monotonic() >= deadline:
             raise LabError(f"waited {timeout_s:g} s for {what}, in vain (last answer: {value!r})")
         time.sleep(every_s)
+
+
+def http_get(url, timeout_s=2.0):
+    """(status, text) of a loopback server; None while nobody answers. No proxy of the environment is asked."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=timeout_s) as answer:
+            return answer.status, answer.read().decode("utf-8", "replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode("utf-8", "replace")
+    except OSError:
+        return None

@@ -28,8 +28,10 @@ def running_lab():
 @pytest.fixture
 def lab(running_lab, request):
     """The lab as if newly made: fresh vhost (lab.vhost), empty Redis, RADIUS with the ISP's rows only, empty ledger.
-    Children that the test started are stopped after it; when it failed, the ends of their logs are shown. A server that does not run
-    any more fails the test: one that stops a server starts it again."""
+
+    Children that the test started are stopped after it; when it failed, the ends of their logs are shown. A server
+    that does not run any more fails the test: one that stops a server starts it again.
+    """
     running_lab.clean()
     yield running_lab
     report = getattr(request.node, "report_call", None)

@@ -12,7 +12,7 @@ import pika
 import pytest
 import redis
 
-from lab import Lab, LabError, Sim
+from lab import Lab, LabError, Sim, http_get
 from lab.ports import Ports, is_free
 
 DEPLOY = pathlib.Path(__file__).resolve().parent.parent.parent / "deploy"
@@ -276,6 +276,19 @@ def test_a_crashed_server_is_said_in_one_sentence(lab):
     with pytest.raises(LabError, match="redis-server was ended by signal SIGKILL; its log .*redis.log ends with"):
         lab.redis.process.check()
     lab.redis.start()
+
+
+def test_a_child_is_ready_when_its_http_server_answers(lab):
+    port = lab.ports.take("http")
+    url = f"http://127.0.0.1:{port}/"
+    assert http_get(url) is None
+    child = lab.child("http", [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", port])
+    child.spawn()
+    child.wait_ready(lambda: http_get(url), 20)
+    assert http_get(url)[0] == 200 and http_get(url + "none")[0] == 404
+    child.kill()
+    with pytest.raises(LabError, match="http was ended by signal SIGKILL"):
+        child.wait_ready(lambda: False, 20)
 
 
 def test_a_given_folder_must_be_empty_and_stays(tmp_path):
