@@ -43,6 +43,7 @@ static const struct setting settings[] = {
     {"quit_to_user", FLAG, AT(quit_to_user)},
     {"password_warning", FLAG, AT(password_warning)},
     {"last_login", FLAG, AT(last_login)},
+    {"prompt_twice", FLAG, AT(prompt_twice)},
 };
 
 static bool take_setting(struct olt *olt, const char *key, json_t *value, struct text *err)

@@ -132,7 +132,7 @@ struct olt {
     /* behaviour */
     unsigned latency_ms, sessions_max, save_ms, online_ms, normal_ms, autofind_ms, boot_ms, release_ms, idle_s;
     unsigned interleave_ms, lock_after, desc_wrap, log_max;
-    bool echo_wrap, echo_quirk, async_prompt, quit_to_user, password_warning, last_login;
+    bool echo_wrap, echo_quirk, async_prompt, quit_to_user, password_warning, last_login, prompt_twice;
     json_t *ssh; /* owned: algorithm lists, may be NULL */
     json_t *latency_for; /* owned: [{"match": regex, "ms": n}], may be NULL */
     /* equipment and profiles */
@@ -219,7 +219,7 @@ bool olt_unplug(struct olt *olt, const uint8_t *sn, const char *cause, bool keep
 /* Running configuration = saved configuration, sessions dropped, listener away for boot_ms. */
 void olt_reboot(struct olt *olt);
 void olt_log(struct olt *olt, unsigned session, const char *line, const char *result);
-/* An executed write: counters, list, interleaving. */
+/* An executed write: counters, list, interleaving. Session 0 (the control socket) only makes the OLT dirty. */
 void olt_wrote(struct olt *olt, unsigned session, const char *line);
 void olt_free(struct olt *olt);
 

@@ -101,6 +101,9 @@ struct session *session_open(struct olt *olt, struct term *term)
     olt->count.max_at_once = olt->open > olt->count.max_at_once ? olt->open : olt->count.max_at_once;
     banner(s);
     session_prompt(s);
+    if (olt->prompt_twice) {
+        session_prompt(s);
+    }
     if (olt->password_warning) {
         session_notice(s, "  Warning: The user password is set by other administrator or NMS, it is\r\n"
                           "recommended to change the password.\r\n");

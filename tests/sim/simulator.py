@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import pwd
 import re
 import selectors
 import socket
@@ -106,6 +107,48 @@ class Simulator:
         return Console(self.folder, self.ports[olt], **more)
 
 
+class OpenSshFront:
+    """An OpenSSH server on a port of its own whose only command is a console of one simulated OLT (key login)."""
+
+    def __init__(self, sim, olt="olt-1"):
+        self.folder = sim.folder / f"sshd-{olt}"
+        self.folder.mkdir()
+        self.user = pwd.getpwuid(os.getuid()).pw_name
+        self.key = self.folder / "user_key"
+        for name in ("host_key", "user_key"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name], check=True)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        (self.folder / "config").write_text(
+            f"ListenAddress 127.0.0.1\nPort {self.port}\nHostKey {self.folder}/host_key\nPidFile none\nUsePAM no\n"
+            f"AuthorizedKeysFile {self.folder}/user_key.pub\nStrictModes no\nPasswordAuthentication no\n"
+            f"PermitRootLogin yes\nForceCommand {binary()} relay {sim.control} {olt}\n")
+        self.made = None                                        # sshd as root insists on this folder
+        if os.getuid() == 0 and not os.path.isdir("/run/sshd"):
+            os.mkdir("/run/sshd", 0o755)
+            self.made = "/run/sshd"
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", self.folder / "config"], stderr=log,
+                                            stdin=subprocess.DEVNULL)
+        wait_until("sshd listens", self._listens)
+
+    def _listens(self):
+        assert self.process.poll() is None, (self.folder / "log").read_text()
+        return "Server listening" in (self.folder / "log").read_text()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=10)
+        if self.made:
+            os.rmdir(self.made)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
 class Closed(Exception):
     """The device ended the connection."""
 
@@ -113,15 +156,17 @@ class Closed(Exception):
 class Console:
     """ssh -tt with pipes: the device's bytes as they are, the password by SSH_ASKPASS."""
 
-    def __init__(self, folder, port, password=PASSWORD, method="keyboard-interactive,password", user="silver"):
+    def __init__(self, folder, port, password=PASSWORD, method="keyboard-interactive,password", user="silver",
+                 key=None):
         askpass = pathlib.Path(folder) / "askpass"
         if not askpass.exists():
             askpass.write_text("#!/bin/sh\nprintf '%s\\n' \"$SIM_PASSWORD\"\n")
             askpass.chmod(0o700)
         self.known_hosts = pathlib.Path(folder) / "known_hosts"
         argv = ["ssh", "-F", "none", "-tt", "-p", str(port), "-o", f"UserKnownHostsFile={self.known_hosts}",
-                "-o", "StrictHostKeyChecking=accept-new", "-o", "PubkeyAuthentication=no",
-                "-o", f"PreferredAuthentications={method}", "-o", "NumberOfPasswordPrompts=1", "-o", "LogLevel=ERROR",
+                "-o", "StrictHostKeyChecking=accept-new",
+                *(["-i", str(key)] if key else ["-o", "PubkeyAuthentication=no"]), "-o", "IdentitiesOnly=yes",
+                "-o", f"PreferredAuthentications={'publickey' if key else method}", "-o", "NumberOfPasswordPrompts=1", "-o", "LogLevel=ERROR",
                 f"{user}@127.0.0.1"]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         env={**os.environ, "SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force",
