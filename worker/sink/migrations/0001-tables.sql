@@ -76,7 +76,7 @@ CREATE TABLE silver.record (
     generation   bigint      NOT NULL,
     rev          text        NOT NULL DEFAULT '',
     keys         jsonb       NOT NULL DEFAULT '[]', -- what the things are called on the target; [] = nothing of ours is there
-    whole        jsonb       NOT NULL, -- the record as the worker keeps it: goes back into Redis as it is
+    record       jsonb,                -- as the worker keeps it: goes back into Redis as it is
     outcome      text        NOT NULL DEFAULT '',
     evidence     text        NOT NULL DEFAULT '',
     epoch        bigint,

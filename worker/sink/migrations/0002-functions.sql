@@ -88,11 +88,11 @@ BEGIN
         SET ref = coalesce(nullif(EXCLUDED.ref, ''), old.ref), generation = EXCLUDED.generation, rev = EXCLUDED.rev,
             event = EXCLUDED.event, wanted = coalesce(EXCLUDED.wanted, old.wanted)
         WHERE EXCLUDED.generation > old.generation;
-    INSERT INTO silver.record AS old (ns, contract_id, uid, target, generation, rev, keys, whole, outcome,
+    INSERT INTO silver.record AS old (ns, contract_id, uid, target, generation, rev, keys, record, outcome,
                                       evidence, epoch, event, run, holds, reality, at)
     SELECT r->>'ns', r->>'contract_id', c->>'uid', coalesce(c->>'target', t->>'target', ''),
            coalesce((c->>'generation')::bigint, (r->>'generation')::bigint), coalesce(c->>'rev', r->>'rev', ''),
-           coalesce(nullif(c->'keys', 'null'), '[]'), c,
+           coalesce(nullif(c#>'{record,keys}', 'null'), '[]'), nullif(c->'record', 'null'),
            coalesce(c->>'outcome', ''), coalesce(t->>'evidence', ''),
            coalesce((c->>'epoch')::bigint, (r->>'epoch')::bigint), (r->>'event')::uuid,
            coalesce((c->>'run')::integer, (r->>'run')::integer), nullif(t->'holds', 'null'),
@@ -103,7 +103,7 @@ BEGIN
                        LIMIT 1) found(t) ON true
     ON CONFLICT (ns, contract_id, uid) DO UPDATE
         SET target = coalesce(nullif(EXCLUDED.target, ''), old.target), generation = EXCLUDED.generation,
-            rev = EXCLUDED.rev, keys = EXCLUDED.keys, whole = EXCLUDED.whole,
+            rev = EXCLUDED.rev, keys = EXCLUDED.keys, record = EXCLUDED.record,
             outcome = EXCLUDED.outcome, evidence = EXCLUDED.evidence, epoch = EXCLUDED.epoch, event = EXCLUDED.event,
             run = EXCLUDED.run, holds = EXCLUDED.holds, reality = EXCLUDED.reality, at = EXCLUDED.at
         WHERE EXCLUDED.generation > old.generation
