@@ -2,10 +2,16 @@
 #include <string.h>
 
 #include "drivers/driver.h"
+#include "drivers/freeradius-sql/freeradius_sql.h"
+#include "drivers/huawei-smartax/huawei-smartax.h"
 #include "drivers/null/null.h"
+#include "drivers/radius-session/radius_session.h"
 
 const struct sn_driver *const sn_drivers[] = {
+    &sn_driver_freeradius_sql,
+    &sn_driver_huawei_smartax,
     &sn_driver_null,
+    &sn_driver_radius_session,
     NULL,
 };
 
