@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "drivers/radius-session/udp.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
+#include <netdb.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,31 +13,27 @@
 
 static int open_socket(const char *address, int port)
 {
-    struct sockaddr_storage to = { 0 };
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&to;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&to;
-    socklen_t len;
+    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV };
+    struct addrinfo *to = NULL;
+    char service[16];
     int fd;
+    int saved;
 
-    if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)port);
-        len = sizeof(*v4);
-    } else if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons((uint16_t)port);
-        len = sizeof(*v6);
-    } else {
-        errno = EINVAL;
+    (void)snprintf(service, sizeof(service), "%d", port);
+    if (getaddrinfo(address, service, &hints, &to) != 0) {
+        errno = EADDRNOTAVAIL;
         return -1;
     }
-    fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, len) != 0) {
-        int saved = errno;
+    fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, to->ai_addr, to->ai_addrlen) != 0) {
+        saved = errno;
         close(fd);
         errno = saved;
-        return -1;
+        fd = -1;
     }
+    saved = errno;
+    freeaddrinfo(to);
+    errno = saved;
     return fd;
 }
 

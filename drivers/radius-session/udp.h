@@ -36,7 +36,7 @@ struct sn_udp_result {
 };
 
 struct sn_udp_request {
-    const char *address; /* IPv4 or IPv6, no names: a NAS is asked where the inventory says */
+    const char *address; /* from the inventory; a name is looked up by the system's resolver, which knows no deadline */
     int port;
     const struct sn_packet *packet; /* signed */
     struct sn_packet_check check;   /* now_s is taken afresh for each packet when it is not 0 */

@@ -5,6 +5,7 @@
  *   {"target": {inventory entry with driver, address, credentials, …}, "kind": "BE" | "GONE" | "LOOK", "ref": "CT-1",
  *    "suspended": false, "shared": false, "service": {…}, "key": {…}, "old": […], "rivals": […], "memo": {…},
  *    "dry": false, "save": true, "hold_fd": false,
+ *    "inventory": path of a YAML file that the target's links lead to,
  *    "aspect", "owner", "generation", "rev", "since_ms", "args": as in struct sn_want}
  *   → {"end": "done", "code": "", "writes": n, "lines": [[mark, line], …], "holds", "reality", "key", "memo", "save": {class, code},
  *      "open": {class, code, text}}
@@ -35,6 +36,8 @@ struct drive {
     json_int_t writes_left;
     json_t *replies;
     struct sn_secret_store *secrets;
+    struct sn_schemas *schemas;
+    struct sn_inventory *inventory;
 };
 
 static const char *text_of(const json_t *o, const char *name, const char *fallback)
@@ -169,6 +172,22 @@ static void test_drive(void **state)
         d->driver->close(d->session, sn_clock_mono_ms() + 5000);
 }
 
+/* The inventory that the job names, for links between targets. */
+static int load_inventory(struct drive *d)
+{
+    const char *path = json_string_value(json_object_get(d->job, "inventory"));
+    struct sn_error err = {0};
+
+    if (path == NULL)
+        return 0;
+    if (sn_schemas_load(&d->schemas, &err) < 0 || sn_inventory_load_file(path, d->schemas, &d->inventory, &err) < 0) {
+        fprintf(stderr, "drive: %s\n", err.text);
+        return -1;
+    }
+    d->env.inventory = d->inventory;
+    return 0;
+}
+
 static int prepare(struct drive *d)
 {
     const struct sn_secret_conf conf = {.timeout_ms = 1000};
@@ -188,7 +207,7 @@ static int prepare(struct drive *d)
     if (sn_secret_store_new(&conf, NULL, &d->secrets, &err) < 0)
         return -1;
     d->env = (struct sn_driver_env){.secrets = d->secrets, .target = &d->target, .may_write = may_write, .may_write_arg = d};
-    return 0;
+    return load_inventory(d);
 }
 
 int main(void)
@@ -213,5 +232,7 @@ int main(void)
     json_decref(d.key);
     json_decref(d.job);
     sn_secret_store_free(d.secrets);
+    sn_inventory_unref(d.inventory);
+    sn_schemas_free(d.schemas);
     return failed;
 }
