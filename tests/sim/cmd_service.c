@@ -277,14 +277,31 @@ static unsigned table_users(const struct olt *olt, unsigned index)
     return n;
 }
 
+static const char *rate(unsigned value, char out[12])
+{
+    if (value == 0) {
+        return "off";
+    }
+    snprintf(out, 12, "%u", value);
+    return out;
+}
+
+static void table_row(const struct traffic_table *t, struct text *out)
+{
+    char cir[12], cbs[12], pir[12], pbs[12];
+    text_line(out, "  %3u %-8s %-10s %-8s %-10s %u %-15s %s", t->index, rate(t->cir, cir), rate(t->cbs, cbs),
+              rate(t->pir, pir), rate(t->pbs, pbs), t->priority, "-", t->tag_policy ? "tag-pri" : "local-pri");
+}
+
 static void table_detail(const struct olt *olt, const struct traffic_table *t, struct text *out)
 {
     text_line(out, "  Traffic Table Index          : %u", t->index);
     text_line(out, "  Traffic Table Name           : %s", t->name);
-    text_line(out, "  CIR                          : %u kbps", t->cir);
-    text_line(out, "  CBS                          : %u bytes", t->cbs);
-    text_line(out, "  PIR                          : %u kbps", t->pir);
-    text_line(out, "  PBS                          : %u bytes", t->pbs);
+    char n[12];
+    text_line(out, "  CIR                          : %s%s", rate(t->cir, n), t->cir > 0 ? " kbps" : "");
+    text_line(out, "  CBS                          : %s%s", rate(t->cbs, n), t->cbs > 0 ? " bytes" : "");
+    text_line(out, "  PIR                          : %s%s", rate(t->pir, n), t->pir > 0 ? " kbps" : "");
+    text_line(out, "  PBS                          : %s%s", rate(t->pbs, n), t->pbs > 0 ? " bytes" : "");
     text_line(out, "  Priority                     : %u", t->priority);
     text_line(out, "  Copy Policy                  : -");
     text_line(out, "  Priority Policy              : %s", t->tag_policy ? "tag-pri" : "local-pri");
@@ -374,8 +391,7 @@ enum command_result run_tables(struct session *s, const struct parsed *p, struct
             text_line(&rows, RULE);
             table_detail(olt, t, &rows);
         } else {
-            text_line(&rows, "  %3u %-8u %-10u %-8u %-10u %u %-15s %s", t->index, t->cir, t->cbs, t->pir, t->pbs,
-                      t->priority, "-", t->tag_policy ? "tag-pri" : "local-pri");
+            table_row(t, &rows);
         }
     }
     if (n == 0) {

@@ -54,7 +54,7 @@ struct service_port {
 struct traffic_table {
     unsigned index;
     char name[SIM_NAME_MAX + 1];
-    unsigned cir, cbs, pir, pbs, priority; /* kbit/s, bytes */
+    unsigned cir, cbs, pir, pbs, priority; /* kbit/s, bytes; 0 is "off": no limit */
     bool tag_policy;
 };
 

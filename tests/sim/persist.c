@@ -150,15 +150,15 @@ static bool table_from_json(struct conf *c, json_t *from)
     t->index = number_of(from, "index", 0);
     t->cir = number_of(from, "cir", 0);
     t->pir = number_of(from, "pir", t->cir);
-    t->cbs = number_of(from, "cbs", t->cir * 32 + 2000);
-    t->pbs = number_of(from, "pbs", t->pir * 32 + 4000);
+    t->cbs = number_of(from, "cbs", t->cir > 0 ? t->cir * 32 + 2000 : 0);
+    t->pbs = number_of(from, "pbs", t->pir > 0 ? t->pir * 32 + 4000 : 0);
     t->priority = number_of(from, "priority", 0);
     char policy[24], name[SIM_NAME_MAX + 1];
     copy_of(from, "policy", policy, sizeof policy, "local-setting");
     t->tag_policy = strcmp(policy, "tag-in-package") == 0;
     snprintf(name, sizeof name, "ip-traffic-table_%u", t->index);
     copy_of(from, "name", t->name, sizeof t->name, name);
-    return t->cir > 0;
+    return json_is_integer(json_object_get(from, "index"));
 }
 
 static bool each(struct conf *c, json_t *list, bool (*take)(struct conf *c, json_t *from), struct text *err)

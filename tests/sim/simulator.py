@@ -42,7 +42,8 @@ def olt_config(name="olt-1", **changes):
                           {"id": 20, "name": "line_20", "gems": [2]}],
         "service_profiles": [{"id": 10, "name": "srv_10", "eth": 4}],
         "vlans": [100, 110],
-        "traffic_tables": [{"index": 9, "cir": 102400, "name": "DOWN_100M"}, {"index": 11, "cir": 51200}],
+        "traffic_tables": [{"index": 9, "cir": 102400, "name": "DOWN_100M"}, {"index": 11, "cir": 51200},
+                           {"index": 6, "cir": 0, "policy": "tag-in-package"}],
         "autofind": [{"fsp": "0/1/0", "sn": "4857544311E70E9A", "rx_dbm": -21.4}],
         **changes,
     }

@@ -315,6 +315,7 @@ def test_plan_change_suspension_and_port_cut(sim):
         console.run("service-port 358 inbound traffic-table index 22 outbound traffic-table index 9")
         rows = console.run("display traffic table ip from-index 0")
         assert "   22 1024     34768      2048     69536      0 -               local-pri\r\n" in rows
+        assert "    6 off      off        off      off        0 -               tag-pri\r\n" in rows
         assert "PLAN" not in rows
         assert "Traffic Table Name           : PLAN" in console.run("display traffic table ip from-index 22 detail")
         console.run("interface gpon 0/1")
@@ -332,7 +333,7 @@ def test_plan_change_suspension_and_port_cut(sim):
 
 
 def test_light_decides_the_run_state(make_sim):
-    sim = make_sim(olt_config(online_ms=80, normal_ms=80))
+    sim = make_sim(olt_config(online_ms=500, normal_ms=80))
     with sim.console() as console:
         in_card(console)
         console.run(ADD)
@@ -359,7 +360,7 @@ def test_description_of_64_characters_is_wrapped_in_the_detail(sim):
 
 
 def test_save_returns_early_and_the_device_is_busy_until_it_is_done(make_sim):
-    sim = make_sim(olt_config(save_ms=300))
+    sim = make_sim(olt_config(save_ms=1000))
     with sim.console() as console:
         in_card(console)
         console.runs(ADD, "return")
@@ -397,7 +398,7 @@ def test_reboot_and_restart_keep_only_what_was_saved(sim):
 
 
 def test_session_quota_and_slow_release_of_a_broken_link(make_sim):
-    sim = make_sim(olt_config(release_ms=400))
+    sim = make_sim(olt_config(release_ms=1500))
     first = sim.console()
     first.login()
     with sim.console() as second:
@@ -419,25 +420,27 @@ def test_session_quota_and_slow_release_of_a_broken_link(make_sim):
 
 def test_two_writers_at_once_are_counted(make_sim):
     sim = make_sim(olt_config(sessions_max=2))
-    with sim.console() as one, sim.console() as two:
+    with sim.console() as one:
         in_card(one)
-        in_card(two)
-        one.run(ADD)
-        assert sim.ask("counters")["interleaved_writers"] == 0
-        two.run("ont modify 0 5 desc two")
-        one.run("ont modify 0 5 desc one")
+        with sim.console() as two:
+            in_card(two)
+            one.run(ADD)
+            assert sim.ask("counters")["interleaved_writers"] == 0
+            two.run("ont modify 0 5 desc two")
+            one.run("ont modify 0 5 desc one")
     assert sim.ask("counters")["interleaved_writers"] == 2
 
 
 def test_a_writer_that_comes_back_is_counted_however_late(make_sim):
     sim = make_sim(olt_config(sessions_max=2, interleave_ms=0))
-    with sim.console() as one, sim.console() as two:
+    with sim.console() as one:
         in_card(one)
-        in_card(two)
-        one.run(ADD)
-        two.run("ont modify 0 5 desc two")
-        assert sim.ask("counters")["interleaved_writers"] == 0
-        one.run("ont modify 0 5 desc one")
+        with sim.console() as two:
+            in_card(two)
+            one.run(ADD)
+            two.run("ont modify 0 5 desc two")
+            assert sim.ask("counters")["interleaved_writers"] == 0
+            one.run("ont modify 0 5 desc one")
     assert sim.ask("counters")["interleaved_writers"] == 1
 
 
@@ -506,7 +509,7 @@ def test_silence(sim, execute):
 
 
 def test_late_answer(sim):
-    sim.fault("silence", match="^ont add", execute=True, seconds=0.3)
+    sim.fault("silence", match="^ont add", execute=True, seconds=1)
     with sim.console() as console:
         in_card(console)
         console.send(ADD + "\r")
@@ -521,7 +524,7 @@ def test_late_answer(sim):
 def test_busy_for_a_while(sim, kind, text):
     with sim.console() as console:
         in_card(console)
-        sim.fault(kind, seconds=0.3)
+        sim.fault(kind, seconds=1)
         assert text in console.run(ADD)
         assert sim.ask("state")["onts"] == []
         wait_until("free again", lambda: text not in console.run("display ont info 0 all"))
@@ -627,7 +630,7 @@ def test_connections_refused_reset_and_half_open(sim):
     with socket.create_connection(("127.0.0.1", port)) as s, pytest.raises(ConnectionResetError):
         s.settimeout(5)
         s.recv(1)
-    sim.fault("refuse_connect", seconds=0.2)
+    sim.fault("refuse_connect", seconds=1)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
 
