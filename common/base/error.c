@@ -14,7 +14,8 @@ int sn_error_set(struct sn_error *err, const char *code, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(raw, sizeof(raw), fmt, ap);
     va_end(ap);
-    (void)snprintf(err->code, sizeof(err->code), "%s", code);
+    if (code != err->code)
+        (void)snprintf(err->code, sizeof(err->code), "%s", code);
     sn_text_escape(err->text, sizeof(err->text), raw, strlen(raw));
     return -1;
 }

@@ -24,7 +24,7 @@ struct sn_error {
 };
 
 /* Fills *err (cut, never overrun; control bytes of the text are shown as \xNN) and returns -1, so that callers can
- * write `return sn_error_set(err, "x.y", "...")`. */
+ * write `return sn_error_set(err, "x.y", "...")`. err->code and err->text may be among the arguments. */
 int sn_error_set(struct sn_error *err, const char *code, const char *fmt, ...) SN_PRINTF(3, 4);
 
 /* Puts `<prefix>: ` before the text that is already there (for adding context on the way up). Returns -1. */

@@ -168,8 +168,9 @@ static void error_text_is_cut_escaped_and_prefixed(void **state)
     assert_int_equal(sn_error_prefix(&err, "file\t%d", 7), -1);
     assert_string_equal(err.text, "file\\x097: key a\\x0ab");
     assert_string_equal(err.code, "config.unknown-key");
-    sn_error_set(&err, "other", "again: %s", err.text); /* from itself */
+    sn_error_set(&err, err.code, "again: %s", err.text); /* from itself */
     assert_string_equal(err.text, "again: file\\x097: key a\\x0ab");
+    assert_string_equal(err.code, "config.unknown-key");
 
     memset(long_text, 'x', sizeof(long_text));
     long_text[sizeof(long_text) - 1] = '\0';

@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/common/base/temp_path.h"
+
 struct http_peer {
     pthread_t thread;
     int listen_fd;
@@ -22,7 +24,7 @@ struct http_peer {
     int port;
     const char *const *replies;
     SSL_CTX *tls;
-    char ca_file[64];
+    char ca_file[TEMP_PATH_MAX];
     char requests[16384];
     size_t used;
 };
@@ -146,8 +148,7 @@ static void make_tls(struct http_peer *peer, const char *name)
 
     peer->tls = SSL_CTX_new(TLS_server_method());
     need(peer->tls != NULL && SSL_CTX_use_certificate(peer->tls, cert) == 1 && SSL_CTX_use_PrivateKey(peer->tls, key) == 1, "tls");
-    snprintf(peer->ca_file, sizeof(peer->ca_file), "/tmp/silver-test-ca-XXXXXX");
-    fd = mkstemp(peer->ca_file);
+    fd = mkstemp(temp_path(peer->ca_file));
     need(fd >= 0, "mkstemp");
     f = fdopen(fd, "w");
     need(f != NULL && PEM_write_X509(f, cert) == 1 && fclose(f) == 0, "certificate file");

@@ -14,12 +14,13 @@
 #include <cmocka.h>
 
 #include "common/secret/secret.h"
+#include "tests/unit/common/base/temp_path.h"
 
 #define CANARY "canary-7c1e"
 static const char HEX_KEY[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 struct fixture {
-    char folder[64];
+    char folder[TEMP_PATH_MAX];
     struct sn_redact *redact;
     struct sn_secret_conf conf;
     struct sn_secret_store *store;
@@ -29,7 +30,7 @@ struct fixture {
 
 static const char *path_in(const struct fixture *f, const char *name)
 {
-    static char path[4][160];
+    static char path[4][TEMP_PATH_MAX + 64];
     static unsigned next;
     char *p = path[next++ % 4];
 
@@ -59,8 +60,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
 
     assert_non_null(f);
-    snprintf(f->folder, sizeof(f->folder), "/tmp/silver-test-secret-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    assert_non_null(mkdtemp(temp_path(f->folder)));
     f->redact = sn_redact_new();
     assert_non_null(f->redact);
     f->conf.timeout_ms = 1000;
@@ -72,7 +72,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    char command[128];
+    char command[TEMP_PATH_MAX + 16];
 
     sn_secret_fini(&f->secret);
     sn_secret_store_free(f->store);
@@ -144,7 +144,7 @@ static void file_gives_its_text_without_the_line_end(void **state)
     } CASES[] = { { CANARY, CANARY },          { CANARY "\n", CANARY },      { CANARY "\r\n", CANARY },
                   { CANARY "\n\n", CANARY "\n" }, { " " CANARY " ", " " CANARY " " } };
     struct fixture *f = *state;
-    char reference[128];
+    char reference[TEMP_PATH_MAX + 80];
 
     snprintf(reference, sizeof(reference), "file:%s", path_in(f, "s"));
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
@@ -156,7 +156,7 @@ static void file_gives_its_text_without_the_line_end(void **state)
 static void file_is_refused_when_it_cannot_be_a_secret(void **state)
 {
     struct fixture *f = *state;
-    char reference[128];
+    char reference[TEMP_PATH_MAX + 80];
     char big[4097];
 
     snprintf(reference, sizeof(reference), "file:%s", path_in(f, "s"));
@@ -187,7 +187,7 @@ static void file_is_refused_when_it_cannot_be_a_secret(void **state)
 static void file_root_holds(void **state)
 {
     struct fixture *f = *state;
-    char reference[256];
+    char reference[TEMP_PATH_MAX + 80];
 
     assert_int_equal(mkdir(path_in(f, "root"), 0700), 0);
     assert_int_equal(mkdir(path_in(f, "root/..data"), 0700), 0);

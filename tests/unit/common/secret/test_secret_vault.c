@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/secret/secret.h"
+#include "tests/unit/common/base/temp_path.h"
 #include "tests/unit/common/http/http_peer.h"
 
 #define CANARY "canary-7c1e"
@@ -20,7 +21,7 @@
 #define STATUS(line) "HTTP/1.1 " line "\r\nContent-Length: 29\r\n\r\n{\"errors\":[\"echo " CANARY "\"]}"
 
 struct fixture {
-    char token_file[64];
+    char token_file[TEMP_PATH_MAX];
     char address[64];
     struct http_peer *peer;
     struct sn_redact *redact;
@@ -36,8 +37,7 @@ static struct fixture *start(const char *const *replies, const char *tls_name)
     int fd;
 
     assert_non_null(f);
-    snprintf(f->token_file, sizeof(f->token_file), "/tmp/silver-test-token-XXXXXX");
-    fd = mkstemp(f->token_file);
+    fd = mkstemp(temp_path(f->token_file));
     assert_true(fd >= 0);
     file = fdopen(fd, "w");
     assert_non_null(file);
