@@ -14,7 +14,8 @@ enum {
     CHANNEL_MAX = 8,
     FRAME_MAX = 131072,    /* what we ask for and send */
     FRAME_TAKEN = 1 << 20, /* what we accept, see tune() */
-    FRAME_EXTRA = 8,       /* header and end of a frame */
+    GOODBYE_MS = 1000,
+    FRAME_EXTRA = 8, /* header and end of a frame */
 };
 
 static struct timeval timeval_of(int ms)
@@ -170,8 +171,11 @@ void sn_amqp_close(struct sn_amqp *a, bool polite)
 {
     if (a->state == NULL)
         return;
-    if (polite && sn_amqp_alive(a))
+    if (polite && sn_amqp_alive(a) && !a->blocked) { /* a blocked connection is not read: no goodbye would come */
+        struct timeval timeout = timeval_of(GOODBYE_MS);
+        (void)amqp_set_rpc_timeout(a->state, &timeout);
         (void)amqp_connection_close(a->state, AMQP_REPLY_SUCCESS);
+    }
     (void)amqp_destroy_connection(a->state);
     free(a->event.body);
     memset(a, 0, sizeof(*a));

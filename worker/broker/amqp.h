@@ -43,7 +43,7 @@ struct sn_amqp {
  * only. */
 int sn_amqp_open(struct sn_amqp *a, const struct sn_broker_conf *conf, const char *role,
                  struct sn_error *err) SN_MUSTCHECK;
-/* polite: says goodbye and waits for the answer (rpc_timeout_ms at most). Safe on a closed one. */
+/* polite: says goodbye and waits for the answer (a second at most). Safe on a closed one. */
 void sn_amqp_close(struct sn_amqp *a, bool polite);
 /* -1 once the library has closed the socket. */
 int sn_amqp_fd(const struct sn_amqp *a);

@@ -12,7 +12,7 @@ enum sn_command_kind {
     SN_COMMAND_WANT,
     SN_COMMAND_OWN_QUEUE,
     SN_COMMAND_UNWANT,
-    SN_COMMAND_ACK, /* tags, then the cancel of queue when it is not "" */
+    SN_COMMAND_ACK, /* the cancel of queue when it is not "", then the tags */
     SN_COMMAND_NACK,
 };
 

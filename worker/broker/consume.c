@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The consumer's thread. A wanted queue goes idle → asking (does it exist? on the ask channel, where a 404 disturbs
- * nobody) → starting (basic.consume sent) → active → cancelling → idle. All of it is sent without waiting; answers
- * come back as events. The consumer tag is the queue's name.
- */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,41 +9,18 @@
 #include "common/base/text.h"
 #include "worker/broker/amqp.h"
 #include "worker/broker/command.h"
-
-#include <uthash.h>
+#include "worker/broker/subs.h"
 
 enum {
     EVENTS_PER_TURN = 256,
-    ASK_AGAIN_MS = 1000, /* a queue that is missing, or held by a dying link */
     STALL_DEFAULT_MS = 60000,
-    STALL_CONFIRM_MS = 1000, /* ready messages must be seen twice, this far apart */
     WHY_MAX = SN_ERROR_TEXT_MAX,
 };
 
-enum sub_state { SUB_IDLE, SUB_ASKING, SUB_BINDING, SUB_STARTING, SUB_ACTIVE, SUB_CANCELLING };
-
-/* One queue that is, or was, wanted. Lives as long as the consumer. */
-struct sub {
-    char queue[96];
-    enum sub_state state;
-    bool wanted;
-    bool own; /* declared by us: exclusive, auto-delete, no acks */
-    bool said_missing;
-    int prefetch;
-    char exchange[96];
-    char key[256];
-    int ttl_ms;
-    uint64_t asked;    /* order of the unanswered request on the ask channel, 0 = none */
-    int64_t ask_at_ms; /* not before */
-    size_t unacked;
-    int64_t moved_ms; /* last delivery, or start, or last look of the watchdog */
-    int stall_seen;   /* looks in a row that found ready messages and no delivery */
-    UT_hash_handle hh;
-};
-
+/* A delivery that nobody settled yet. */
 struct held {
     uint64_t tag;
-    struct sub *sub;
+    struct sn_sub *sub;
     UT_hash_handle hh;
 };
 
@@ -62,10 +34,8 @@ struct sn_consumer {
     /* The consumer's thread only. */
     struct sn_amqp link;
     uint64_t link_no; /* of the link that is up, or was last */
-    struct sub *subs;
+    struct sn_subs subs;
     struct held *held;
-    uint64_t asked_last;
-    bool ask_reopening;
     struct sn_backoff backoff;
     int64_t connect_at_ms;
     int64_t up_ms; /* since when the link is up */
@@ -108,14 +78,7 @@ static void forget_link(struct sn_consumer *c)
         HASH_DEL(c->held, h);
         free(h);
     }
-    for (struct sub *s = c->subs; s != NULL; s = s->hh.next) {
-        s->state = SUB_IDLE;
-        s->asked = 0;
-        s->ask_at_ms = 0;
-        s->unacked = 0;
-        s->stall_seen = 0;
-    }
-    c->ask_reopening = false;
+    sn_subs_forget_link(&c->subs, sn_clock_mono_ms());
 }
 
 static void link_lost(struct sn_consumer *c, const struct sn_error *err)
@@ -168,180 +131,7 @@ static void connect_when_due(struct sn_consumer *c, int64_t now_ms)
         c->ops.link_up(c->arg, c->link_no);
 }
 
-/* ---- asking and consuming ---- */
-
-static int ask(struct sn_consumer *c, struct sub *s, struct sn_error *err)
-{
-    amqp_table_entry_t ttl = { .key = amqp_cstring_bytes("x-message-ttl") };
-    amqp_queue_declare_t m = {
-        .queue = amqp_cstring_bytes(s->queue), .passive = !s->own, .exclusive = s->own, .auto_delete = s->own
-    };
-
-    if (s->own) {
-        ttl.value.kind = AMQP_FIELD_KIND_I32;
-        ttl.value.value.i32 = s->ttl_ms;
-        m.arguments = (amqp_table_t){ .num_entries = 1, .entries = &ttl };
-    }
-    s->asked = ++c->asked_last;
-    return sn_amqp_send(&c->link, SN_AMQP_ASK, AMQP_QUEUE_DECLARE_METHOD, &m, err);
-}
-
-static int ask_bind(struct sn_consumer *c, struct sub *s, struct sn_error *err)
-{
-    amqp_queue_bind_t m = { .queue = amqp_cstring_bytes(s->queue),
-                            .exchange = amqp_cstring_bytes(s->exchange),
-                            .routing_key = amqp_cstring_bytes(s->key) };
-
-    s->state = SUB_BINDING;
-    s->asked = ++c->asked_last;
-    return sn_amqp_send(&c->link, SN_AMQP_ASK, AMQP_QUEUE_BIND_METHOD, &m, err);
-}
-
-static int start(struct sn_consumer *c, struct sub *s, int64_t now_ms, struct sn_error *err)
-{
-    amqp_basic_qos_t qos = { .prefetch_count = (uint16_t)(s->prefetch < UINT16_MAX ? s->prefetch : UINT16_MAX) };
-    amqp_basic_consume_t m = { .queue = amqp_cstring_bytes(s->queue),
-                               .consumer_tag = amqp_cstring_bytes(s->queue),
-                               .no_ack = s->own };
-
-    s->state = SUB_STARTING;
-    s->moved_ms = now_ms;
-    s->stall_seen = 0;
-    /* Without `global` the limit holds for each consumer that is started after it. */
-    if (sn_amqp_send(&c->link, SN_AMQP_WORK, AMQP_BASIC_QOS_METHOD, &qos, err) != 0)
-        return -1;
-    return sn_amqp_send(&c->link, SN_AMQP_WORK, AMQP_BASIC_CONSUME_METHOD, &m, err);
-}
-
-static int cancel(struct sn_consumer *c, struct sub *s, struct sn_error *err)
-{
-    amqp_basic_cancel_t m = { .consumer_tag = amqp_cstring_bytes(s->queue) };
-
-    if (s->state == SUB_ASKING || s->state == SUB_BINDING)
-        s->state = SUB_IDLE; /* the answer is still counted */
-    if (s->state != SUB_STARTING && s->state != SUB_ACTIVE)
-        return 0;
-    s->state = SUB_CANCELLING;
-    return sn_amqp_send(&c->link, SN_AMQP_WORK, AMQP_BASIC_CANCEL_METHOD, &m, err);
-}
-
-static int ask_for_wanted(struct sn_consumer *c, int64_t now_ms, struct sn_error *err)
-{
-    if (c->ask_reopening)
-        return 0;
-    for (struct sub *s = c->subs; s != NULL; s = s->hh.next) {
-        if (!s->wanted || s->state != SUB_IDLE || s->asked != 0 || now_ms < s->ask_at_ms)
-            continue;
-        s->state = SUB_ASKING;
-        if (ask(c, s, err) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* Answers on the ask channel come in the order of the requests: the oldest one is meant. */
-static struct sub *oldest_asked(struct sn_consumer *c)
-{
-    struct sub *oldest = NULL;
-
-    for (struct sub *s = c->subs; s != NULL; s = s->hh.next) {
-        if (s->asked != 0 && (oldest == NULL || s->asked < oldest->asked))
-            oldest = s;
-    }
-    return oldest;
-}
-
-/* The watchdog's look: the queue is ours, has room in our prefetch and has messages, twice. A queue that another
- * consumer is attached to may rightly feed that one. */
-static int judge_stall(struct sub *s, uint32_t ready, uint32_t consumers, int64_t now_ms, int stall_ms,
-                       struct sn_error *err)
-{
-    s->moved_ms = now_ms;
-    if (ready == 0 || consumers > 1) {
-        s->stall_seen = 0;
-        return 0;
-    }
-    if (++s->stall_seen < 2) {
-        s->moved_ms = now_ms - stall_ms + (stall_ms < STALL_CONFIRM_MS ? stall_ms : STALL_CONFIRM_MS);
-        return 0;
-    }
-    return sn_error_set(err, "broker.stalled", "queue %s holds %u messages and delivered none for %d ms", s->queue,
-                        ready, stall_ms);
-}
-
-static int stall_ms_of(const struct sn_consumer *c)
-{
-    return c->conf->stall_ms > 0 ? c->conf->stall_ms : STALL_DEFAULT_MS;
-}
-
-static int look_for_stalls(struct sn_consumer *c, int64_t now_ms, struct sn_error *err)
-{
-    if (c->ask_reopening)
-        return 0;
-    for (struct sub *s = c->subs; s != NULL; s = s->hh.next) {
-        if (s->state != SUB_ACTIVE || s->own || s->asked != 0 || now_ms - s->moved_ms < stall_ms_of(c))
-            continue;
-        if (s->unacked >= (size_t)s->prefetch)
-            continue;
-        if (ask(c, s, err) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int answered(struct sn_consumer *c, const struct sn_amqp_event *ev, int64_t now_ms, struct sn_error *err)
-{
-    struct sub *s = oldest_asked(c);
-
-    if (s == NULL)
-        return sn_error_set(err, "broker.link-lost", "the broker answered what was not asked");
-    s->asked = 0;
-    s->said_missing = false;
-    if (s->state == SUB_ACTIVE && ev->id == AMQP_QUEUE_DECLARE_OK_METHOD) {
-        const amqp_queue_declare_ok_t *m = ev->method;
-        return judge_stall(s, m->message_count, m->consumer_count, now_ms, stall_ms_of(c), err);
-    }
-    if (s->state == SUB_ASKING && s->own)
-        return ask_bind(c, s, err);
-    if (s->state == SUB_ASKING || s->state == SUB_BINDING)
-        return start(c, s, now_ms, err);
-    return 0;
-}
-
-/* The ask channel was closed: the oldest request is refused, those behind it were never read. */
-static int ask_refused(struct sn_consumer *c, const struct sn_amqp_event *ev, int64_t now_ms, struct sn_error *err)
-{
-    struct sub *refused = oldest_asked(c);
-    amqp_channel_open_t open = { 0 };
-    char text[WHY_MAX];
-
-    sn_amqp_close_text(ev, text, sizeof(text));
-    for (struct sub *s = c->subs; s != NULL; s = s->hh.next) {
-        s->asked = 0;
-        if (s->state == SUB_ASKING || s->state == SUB_BINDING)
-            s->state = SUB_IDLE;
-    }
-    if (refused != NULL) {
-        refused->ask_at_ms = now_ms + ASK_AGAIN_MS;
-        refused->moved_ms = now_ms;
-        if (!refused->said_missing)
-            sn_log(c->log, SN_LOG_WARN, "broker", "queue cannot be consumed; it is tried again", "queue",
-                   refused->queue, "why", text, NULL);
-        refused->said_missing = true;
-    }
-    c->ask_reopening = true;
-    return sn_amqp_send(&c->link, SN_AMQP_ASK, AMQP_CHANNEL_OPEN_METHOD, &open, err);
-}
-
 /* ---- deliveries ---- */
-
-static struct sub *find(struct sn_consumer *c, amqp_bytes_t tag)
-{
-    struct sub *s;
-
-    HASH_FIND(hh, c->subs, tag.bytes, tag.len, s);
-    return s;
-}
 
 static struct sn_delivery *delivery_of(struct sn_consumer *c, const struct sn_amqp_event *ev)
 {
@@ -376,17 +166,18 @@ static struct sn_delivery *delivery_of(struct sn_consumer *c, const struct sn_am
 static int delivered(struct sn_consumer *c, const struct sn_amqp_event *ev, int64_t now_ms, struct sn_error *err)
 {
     const amqp_basic_deliver_t *m = ev->method;
-    struct sub *s = find(c, m->consumer_tag);
+    struct sn_sub *s = sn_subs_find(&c->subs, m->consumer_tag.bytes, m->consumer_tag.len);
     struct sn_delivery *d;
     struct held *h;
 
-    if (s == NULL || (s->state != SUB_ACTIVE && s->state != SUB_STARTING)) {
+    if (s == NULL || (s->state != SN_SUB_ACTIVE && s->state != SN_SUB_STARTING)) {
         /* It was on its way when we cancelled. */
         amqp_basic_nack_t back = { .delivery_tag = m->delivery_tag, .requeue = 1 };
         return s != NULL && s->own ? 0 : sn_amqp_send(&c->link, SN_AMQP_WORK, AMQP_BASIC_NACK_METHOD, &back, err);
     }
     s->moved_ms = now_ms;
     s->stall_seen = 0;
+    s->stalls = 0;
     h = s->own ? NULL : calloc(1, sizeof(*h));
     d = delivery_of(c, ev);
     if (d == NULL || (h == NULL && !s->own)) {
@@ -407,7 +198,7 @@ static int delivered(struct sn_consumer *c, const struct sn_amqp_event *ev, int6
 static int cancelled_by_broker(struct sn_consumer *c, const struct sn_amqp_event *ev, struct sn_error *err)
 {
     const amqp_basic_cancel_t *m = ev->method;
-    struct sub *s = find(c, m->consumer_tag);
+    struct sn_sub *s = sn_subs_find(&c->subs, m->consumer_tag.bytes, m->consumer_tag.len);
 
     (void)sn_error_set(err, "broker.link-lost", "the broker cancelled the consumer of queue %s",
                        s != NULL ? s->queue : "?");
@@ -417,47 +208,22 @@ static int cancelled_by_broker(struct sn_consumer *c, const struct sn_amqp_event
     return 0;
 }
 
-static int cancel_ok(struct sn_consumer *c, const struct sn_amqp_event *ev)
-{
-    const amqp_basic_cancel_ok_t *m = ev->method;
-    struct sub *s = find(c, m->consumer_tag);
-
-    if (s != NULL && s->state == SUB_CANCELLING)
-        s->state = SUB_IDLE;
-    return 0;
-}
-
 static int handle(struct sn_consumer *c, const struct sn_amqp_event *ev, int64_t now_ms, struct sn_error *err)
 {
-    struct sub *s;
+    char text[WHY_MAX];
 
     switch (ev->id) {
     case AMQP_BASIC_DELIVER_METHOD:
         return delivered(c, ev, now_ms, err);
-    case AMQP_BASIC_CONSUME_OK_METHOD:
-        s = find(c, ((const amqp_basic_consume_ok_t *)ev->method)->consumer_tag);
-        if (s != NULL && s->state == SUB_STARTING)
-            s->state = SUB_ACTIVE;
-        return 0;
-    case AMQP_BASIC_CANCEL_OK_METHOD:
-        return cancel_ok(c, ev);
     case AMQP_BASIC_CANCEL_METHOD:
         return cancelled_by_broker(c, ev, err);
-    case AMQP_QUEUE_DECLARE_OK_METHOD:
-    case AMQP_QUEUE_BIND_OK_METHOD:
-        return answered(c, ev, now_ms, err);
-    case AMQP_CHANNEL_OPEN_OK_METHOD:
-        c->ask_reopening = false;
-        return 0;
-    case AMQP_CHANNEL_CLOSE_METHOD: {
-        char text[WHY_MAX];
+    case AMQP_CHANNEL_CLOSE_METHOD:
         if (ev->channel == SN_AMQP_ASK)
-            return ask_refused(c, ev, now_ms, err);
+            return sn_subs_handle(&c->subs, ev, now_ms, err);
         sn_amqp_close_text(ev, text, sizeof(text));
         return sn_error_set(err, "broker.link-lost", "the broker closed the channel: %s", text);
-    }
     default:
-        return 0;
+        return sn_subs_handle(&c->subs, ev, now_ms, err);
     }
 }
 
@@ -477,25 +243,9 @@ static int receive(struct sn_consumer *c, int64_t now_ms, struct sn_error *err)
 
 /* ---- commands ---- */
 
-static struct sub *sub_for(struct sn_consumer *c, const char *queue)
-{
-    struct sub *s;
-
-    HASH_FIND_STR(c->subs, queue, s);
-    if (s != NULL)
-        return s;
-    s = calloc(1, sizeof(*s));
-    if (s == NULL || sn_text_copy(s->queue, sizeof(s->queue), queue) != 0) {
-        free(s);
-        return NULL;
-    }
-    HASH_ADD_STR(c->subs, queue, s);
-    return s;
-}
-
 static int want(struct sn_consumer *c, const struct sn_command *k)
 {
-    struct sub *s = sub_for(c, k->queue);
+    struct sn_sub *s = sn_subs_get(&c->subs, k->queue);
 
     if (s == NULL) {
         sn_log(c->log, SN_LOG_ERROR, "broker", "queue cannot be wanted: no memory", "queue", k->queue, NULL);
@@ -514,14 +264,13 @@ static int want(struct sn_consumer *c, const struct sn_command *k)
 
 static int unwant(struct sn_consumer *c, const char *queue, struct sn_error *err)
 {
-    struct sub *s;
+    struct sn_sub *s = sn_subs_find(&c->subs, queue, strlen(queue));
 
-    HASH_FIND_STR(c->subs, queue, s);
     if (s == NULL)
         return 0;
     s->wanted = false;
     s->said_missing = false;
-    return c->link.state != NULL ? cancel(c, s, err) : 0;
+    return c->link.state != NULL ? sn_subs_cancel(&c->subs, s, err) : 0;
 }
 
 /* Only what this link delivered and nobody settled yet: for anything else the broker would close the channel. */
@@ -558,11 +307,16 @@ static int obey(struct sn_consumer *c, const struct sn_command *k, struct sn_err
     case SN_COMMAND_NACK:
         return settle(c, k->link, k->tags[0], true, err);
     case SN_COMMAND_ACK:
+        /* The cancel goes first: with the acks first the broker hands out one more message, takes it back because the
+         * consumer is gone, and the next owner gets it after its successor. What is acked here is done, so that it
+         * does no harm when the next owner begins before the acks arrive (they follow in the same write). */
+        if (k->queue[0] != '\0' && unwant(c, k->queue, err) != 0)
+            return -1;
         for (size_t i = 0; i < k->ntags; i++) {
             if (settle(c, k->link, k->tags[i], false, err) != 0)
                 return -1;
         }
-        return k->queue[0] != '\0' ? unwant(c, k->queue, err) : 0;
+        return 0;
     }
     return 0;
 }
@@ -584,7 +338,7 @@ static bool obey_all(struct sn_consumer *c, int64_t now_ms)
     stopping = c->stopping;
     c->last_turn_ms = now_ms;
     pthread_mutex_unlock(&c->lock);
-    sn_amqp_cork(&c->link, true); /* acks and the cancel behind them leave together */
+    sn_amqp_cork(&c->link, true); /* a cancel and the acks behind it leave together */
     while ((k = sn_command_pop(&list)) != NULL) {
         if (obey(c, k, &err) != 0)
             link_lost(c, &err); /* the rest still has to be noted: wants outlive the link */
@@ -612,16 +366,7 @@ static int wait_ms(struct sn_consumer *c, int64_t now_ms, int64_t turn_at_ms)
             until = c->connect_at_ms;
         return sn_clock_left_ms(until, now_ms);
     }
-    for (struct sub *s = c->subs; s != NULL; s = s->hh.next) {
-        int64_t at = until;
-        if (s->wanted && s->state == SUB_IDLE && s->asked == 0 && !c->ask_reopening)
-            at = s->ask_at_ms;
-        else if (s->state == SUB_ACTIVE && !s->own && s->asked == 0 && s->unacked < (size_t)s->prefetch)
-            at = s->moved_ms + stall_ms_of(c);
-        if (at < until)
-            until = at;
-    }
-    return sn_clock_left_ms(until, now_ms);
+    return sn_clock_left_ms(sn_subs_due(&c->subs, until), now_ms);
 }
 
 /* One turn on a link that is up. */
@@ -631,9 +376,7 @@ static int work(struct sn_consumer *c, int64_t now_ms, struct sn_error *err)
         return -1;
     if (c->link.state == NULL) /* cancelled by the broker */
         return 0;
-    if (ask_for_wanted(c, now_ms, err) != 0)
-        return -1;
-    return look_for_stalls(c, now_ms, err);
+    return sn_subs_turn(&c->subs, now_ms, err);
 }
 
 void sn_consumer_run(struct sn_consumer *c)
@@ -671,6 +414,9 @@ int sn_consumer_new(const struct sn_broker_conf *conf, const struct sn_consumer_
     c->ops = *ops;
     c->arg = arg;
     c->log = log;
+    c->subs = (struct sn_subs){ .link = &c->link,
+                                .log = log,
+                                .stall_ms = conf->stall_ms > 0 ? conf->stall_ms : STALL_DEFAULT_MS };
     c->backoff = (struct sn_backoff){ .min_ms = conf->reconnect_min_ms, .max_ms = conf->reconnect_max_ms };
     (void)snprintf(c->why, sizeof(c->why), "not connected yet");
     pthread_mutex_init(&c->lock, NULL);
@@ -680,7 +426,6 @@ int sn_consumer_new(const struct sn_broker_conf *conf, const struct sn_consumer_
 
 void sn_consumer_free(struct sn_consumer *c)
 {
-    struct sub *s, *next_sub;
     struct sn_command *k;
 
     if (c == NULL)
@@ -688,11 +433,7 @@ void sn_consumer_free(struct sn_consumer *c)
     while ((k = sn_command_pop(&c->inbox)) != NULL)
         free(k);
     forget_link(c);
-    HASH_ITER(hh, c->subs, s, next_sub)
-    {
-        HASH_DEL(c->subs, s);
-        free(s);
-    }
+    sn_subs_fini(&c->subs);
     pthread_mutex_destroy(&c->lock);
     (void)close(c->wake_fd);
     free(c);

@@ -243,8 +243,8 @@ static bool take_inbox(struct sn_publisher *p, int64_t now_ms)
     pthread_mutex_lock(&p->lock);
     for (struct sn_publication *pub; (pub = sn_list_pop(&p->inbox)) != NULL;)
         sn_list_push(&p->window.ready, pub);
-    p->waiting = sn_window_count(&p->window);
     p->last_turn_ms = now_ms;
+    p->waiting = sn_window_count(&p->window);
     end = p->stopping && (p->waiting == 0 || now_ms >= p->stop_at_ms);
     pthread_mutex_unlock(&p->lock);
     return end;
@@ -264,7 +264,10 @@ static int wait_ms(struct sn_publisher *p, int64_t now_ms)
     if (oldest > 0 && !p->link.blocked && oldest + p->conf->confirm_timeout_ms < until)
         until = oldest + p->conf->confirm_timeout_ms;
     pthread_mutex_lock(&p->lock);
-    if (p->stopping && p->stop_at_ms < until)
+    p->waiting = sn_window_count(&p->window);
+    if (p->stopping && p->waiting == 0)
+        until = now_ms;
+    else if (p->stopping && p->stop_at_ms < until)
         until = p->stop_at_ms;
     pthread_mutex_unlock(&p->lock);
     return sn_clock_left_ms(until, now_ms);
