@@ -21,7 +21,7 @@ static bool entry_matches(char *entry, const char *name, const char *detail, cha
     *ret_at = 1;
     if (at != NULL) {
         *at++ = '\0';
-        *ret_at = atoi(at);
+        *ret_at = (int)strtol(at, NULL, 10);
     }
     part = strchr(entry, '~');
     if (part != NULL)

@@ -320,7 +320,7 @@ int hw_parse_profiles(const char *text, const char *wanted, int *ret_id)
         n++;
         name.len -= binding.len;
         name = trimmed(name);
-        if (numeric ? id == atoi(wanted) : name.len == strlen(wanted) && memcmp(name.at, wanted, name.len) == 0)
+        if (numeric ? id == strtol(wanted, NULL, 10) : name.len == strlen(wanted) && memcmp(name.at, wanted, name.len) == 0)
             *ret_id = id;
     }
     return !head || (total >= 0 && total != n) ? -1 : 0;

@@ -183,7 +183,7 @@ static bool profile_is(int id, const char *name, const char *wanted)
     if (wanted[0] == '\0' || (id < 0 && name[0] == '\0'))
         return true; /* not said, or not shown */
     if (strspn(wanted, "0123456789") == strlen(wanted))
-        return id == atoi(wanted);
+        return id == strtol(wanted, NULL, 10);
     return strcmp(name, wanted) == 0;
 }
 

@@ -156,7 +156,7 @@ void sn_when_full(int64_t wall_ms, char out[SN_WHEN_MAX])
     size_t n;
 
     if (wall_ms <= 0 || localtime_r(&t, &tm) == NULL) {
-        strcpy(out, "-");
+        (void)snprintf(out, SN_WHEN_MAX, "-");
         return;
     }
     n = strftime(out, SN_WHEN_MAX, "%Y-%m-%d %H:%M:%S ", &tm);
@@ -170,7 +170,7 @@ void sn_when_short(int64_t wall_ms, int64_t now_ms, char out[SN_WHEN_MAX])
     struct tm tm, today;
 
     if (wall_ms <= 0 || localtime_r(&t, &tm) == NULL || localtime_r(&now, &today) == NULL) {
-        strcpy(out, "-");
+        (void)snprintf(out, SN_WHEN_MAX, "-");
         return;
     }
     if (tm.tm_yday == today.tm_yday && tm.tm_year == today.tm_year)
@@ -186,7 +186,7 @@ void sn_duration(int64_t ms, char out[SN_WHEN_MAX])
     int64_t s = ms / 1000;
 
     if (ms < 0)
-        strcpy(out, "-");
+        (void)snprintf(out, SN_WHEN_MAX, "-");
     else if (ms < 10000)
         (void)snprintf(out, SN_WHEN_MAX, "%" PRId64 ".%" PRId64 " s", s, ms % 1000 / 100);
     else if (s < 60)

@@ -87,7 +87,7 @@ static const char *field(const json_t *entry, const char *key)
 static bool same_run(const struct batch *b, const json_t *entry)
 {
     return strcmp(field(b->result, "event"), field(entry, "event")) == 0 &&
-           json_integer_value(json_object_get(b->result, "run")) == atoi(field(entry, "run"));
+           json_integer_value(json_object_get(b->result, "run")) == strtol(field(entry, "run"), NULL, 10);
 }
 
 static struct batch *new_batch(struct reading *r, const json_t *entry)
@@ -103,7 +103,7 @@ static struct batch *new_batch(struct reading *r, const json_t *entry)
     b->ids = json_array();
     b->result = json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:n, s:s, s:b, s:s, s:{}, s:s, s:I, s:s, s:n, s:n, s:n, s:s, s:{s:n, s:s, s:n}, s:[],"
                           " s:[], s:b}",
-                          "schema", "silver.result/1", "event", field(entry, "event"), "run", atoi(field(entry, "run")), "replay", 0,
+                          "schema", "silver.result/1", "event", field(entry, "event"), "run", (int)strtol(field(entry, "run"), NULL, 10), "replay", 0,
                           "attempt", 1, "state", "progress", "outcome", "evidence", "none", "saved", 0, "code", "core.interrupted",
                           "args", "worker", field(entry, "worker"), "epoch", (json_int_t)strtoll(field(entry, "epoch"), NULL, 10),
                           "type", "", "contract", "source", "generation", "routing", r->device_id, "at", "published", "started", when,

@@ -253,8 +253,8 @@ int sn_store_admit(struct sn_store *s, const struct sn_admit_ask *ask, struct sn
     }
     ret->what = (enum sn_admit)what;
     if (ret->what == SN_ADMIT_RUN) {
-        ret->run = atoi(sn_redis_text(r, 1));
-        ret->crashes = atoi(sn_redis_text(r, 2));
+        ret->run = (int)strtol(sn_redis_text(r, 1), NULL, 10);
+        ret->crashes = (int)strtol(sn_redis_text(r, 2), NULL, 10);
         ret->wrote = strcmp(sn_redis_text(r, 3), "1") == 0;
     } else if (ret->what == SN_ADMIT_DONE) {
         ret->result = strdup(sn_redis_text(r, 1));

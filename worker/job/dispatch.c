@@ -196,7 +196,7 @@ static void next_of_contract(struct sn_dispatch *d, struct sn_job *job)
 static int replay_of(const char *header, char request[64])
 {
     const char *slash = strrchr(header, '/');
-    int n = slash != NULL ? atoi(slash + 1) : 0;
+    int n = slash != NULL ? (int)strtol(slash + 1, NULL, 10) : 0;
 
     (void)snprintf(request, 64, "%.*s", slash != NULL ? (int)(slash - header) : 0, header);
     return n > 0 ? n : 0;

@@ -46,7 +46,7 @@ static int ask_number(struct sn_pg *pg, const char *sql, int timeout_ms, int *re
         return -1;
     }
     text = sn_pg_text(&rows, 0, 0);
-    *ret = text != NULL ? atoi(text) : 0;
+    *ret = text != NULL ? (int)strtol(text, NULL, 10) : 0;
     sn_pg_result_fini(&rows);
     return 0;
 }

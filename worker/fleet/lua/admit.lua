@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- admit(c:<owner>, e:<event>, whole; event, replay, generation, rev, worker, ttl_s)
 -- Order: is this life of the event already decided? is the generation still the highest? then it runs.
 if redis.call('EXISTS', KEYS[3]) == 0 then

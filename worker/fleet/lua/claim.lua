@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- claim(e:<event>, o:<routing>, whole; replay, worker, epoch, outcome, result, ttl_s, check_owner)
 if redis.call('EXISTS', KEYS[3]) == 0 then
     return { 'unsure' }

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- look(c:<owner>, k…; owner, uid): record of the contract on the target, and the refs of others that claim its keys.
 local reply = { redis.call('HGET', KEYS[1], 't:' .. ARGV[2]) or '' }
 local seen = {}

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- own(o:<uid>, d:<uid>; worker): who may write to the device.
 -- Repeatable: asking again while owning answers "mine". epoch only grows, also after a flush (it is at least the time).
 local cur = redis.call('HMGET', KEYS[1], 'worker', 'epoch', 'released')

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- record(c:<owner>, k…; generation, owner, uid, record or ''): what the contract holds on the target after a visit.
 -- A newer generation has its own idea of the record: it is left alone then.
 local gen = tonumber(redis.call('HGET', KEYS[1], 'gen') or '0')

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- step(c:<owner>, o:<routing>, d:<uid>, j:<routing>, e:<event>, whole, k…;
 --      worker, epoch, generation, owner, ref, uid, record, event, run, seq, text, shared, dirty, now_ms)
 -- The last word before a write: still the owner, still the newest, nobody else's thing. Then the intent is on record.
