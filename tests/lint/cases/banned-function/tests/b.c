@@ -1,0 +1,5 @@
+int b(const char *s)
+{
+    system(s);
+    return atoi(s);
+}

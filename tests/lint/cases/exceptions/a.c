@@ -1,0 +1,5 @@
+int a(void)
+{
+    usleep(5);
+    return sleep(1);
+}

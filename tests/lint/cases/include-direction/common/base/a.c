@@ -1,0 +1,3 @@
+#include "common/base/a.h"
+#include "drivers/driver.h"
+#include "worker/job/job.h"

@@ -1,0 +1,6 @@
+#include "common/base/a.h"
+#include "drivers/driver.h"
+#include "drivers/cli/cli.h"
+#include "drivers/one/one.h"
+#include "drivers/two/two.h"
+  # include "worker/job/job.h"

@@ -1,0 +1,2 @@
+#include "sim.h"
+#include "common/base/text.h"

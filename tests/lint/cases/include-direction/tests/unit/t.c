@@ -1,0 +1,2 @@
+#include "worker/ctl/ctl.h"
+#include "tests/unit/fake.h"

@@ -1,0 +1,2 @@
+#include "worker/job/job.h"
+#include "worker/ctl/ctl.h"

@@ -1,0 +1,1 @@
+#include <radcli/radcli.h>

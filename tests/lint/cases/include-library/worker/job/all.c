@@ -1,0 +1,10 @@
+#include <amqp.h>
+#include <amqp_framing.h>
+#include <libssh/libssh.h>
+#include <curl/curl.h>
+#include <microhttpd.h>
+#include <radcli/radcli.h>
+#include <hiredis/hiredis.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include "worker/broker/amqp.h"

@@ -1,0 +1,5 @@
+/* 1
+2
+3
+*/
+/* SPDX-License-Identifier: Apache-2.0 */

@@ -1,0 +1,7 @@
+import time
+
+
+def b():
+    """time.sleep(1)"""
+    wait("time.sleep(1)")  # time.sleep(1)
+    time.sleep(1)
