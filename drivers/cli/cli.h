@@ -12,7 +12,9 @@
  * quiet_ms, tcp_ms}.
  *
  * A session whose state is not known for sure (a reply that did not come, a link that broke, a reply without end) is dead: its
- * link is cut at once and every later exchange answers unreachable `cli.dead`; the lane closes it and opens another.
+ * link is cut at once and every later exchange answers `cli.dead`; the lane closes it and opens another. Classes: a line that was sent
+ * and not wholly answered is unknown; a write that was not sent because the session had died is unreachable, a read then is unknown too
+ * (nothing can have happened, reading again is all there is to do).
  *
  * Verdict codes: cli.connect, cli.resolve, cli.closed, cli.timeout, cli.dead, cli.session-quota, cli.login-refused,
  * cli.lease, cli.unsafe-line, cli.unexpected-question, cli.reply-too-long, cli.mode, cli.save-unconfirmed, cli.option;

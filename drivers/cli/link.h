@@ -18,13 +18,15 @@ struct sn_cli_link_ops {
     int (*write)(void *link, const void *data, size_t len, int64_t deadline_ms);
     /* > 0 bytes read; 0 nothing until the deadline (0 = only what is there); -1 the peer hung up or the link broke. */
     ssize_t (*read)(void *link, void *buf, size_t size, int64_t deadline_ms);
+    /* Valid as a number until free(), so that another thread that shuts it down can never hit a stranger's. */
     int (*fd)(void *link);
-    /* Cuts at once: nothing that is still queued leaves any more. Frees the link. */
-    void (*close)(void *link);
+    /* Cuts at once: nothing that is still queued leaves any more. Only fd() and free() may follow. */
+    void (*cut)(void *link);
+    void (*free)(void *link);
 };
 
 struct sn_cli_link {
-    const struct sn_cli_link_ops *ops; /* NULL: closed */
+    const struct sn_cli_link_ops *ops;
     void *link;
 };
 

@@ -257,8 +257,11 @@ void sn_cli_screen_feed(struct sn_cli_screen *s, const char *data, size_t len)
             }
             break;
         case '\r':
+            /* Erasing (a pager's line is empty by now) or the half of a line's end. In the middle of text it is noise: a terminal would
+             * overwrite what the device meant to say. */
             check_echo(s);
-            s->col = 0;
+            if (is_blank(s->line, s->len))
+                s->col = 0;
             break;
         case '\b':
             if (s->col > 0)

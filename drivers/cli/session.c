@@ -57,9 +57,8 @@ int64_t sn_cli_op_timeout_ms(const struct sn_target *target, const struct sn_op 
 
 static void cut(struct session *s)
 {
-    if (s->link.ops != NULL)
-        s->link.ops->close(s->link.link);
-    s->link.ops = NULL;
+    if (!s->dead)
+        s->link.ops->cut(s->link.link);
     s->dead = true;
 }
 
@@ -159,11 +158,9 @@ static void interrupt_question(struct session *s, struct sn_verdict *verdict)
         cut(s);
 }
 
-/* What became of a line that was sent. A read that got no whole answer changed nothing: unreachable; a write: unknown. */
-static void settle(struct session *s, enum talk t, bool write, struct sn_verdict *verdict)
+/* What became of a line that was sent; lost: the class when no whole answer came. */
+static void settle(struct session *s, enum talk t, enum sn_class lost, struct sn_verdict *verdict)
 {
-    enum sn_class lost = write ? SN_UNKNOWN : SN_UNREACHABLE;
-
     switch (t) {
     case TALK_PROMPT:
         return;
@@ -207,7 +204,7 @@ static void judge(struct session *s, const char *what, struct sn_verdict *verdic
 }
 
 /* Walks to a mode. 0, or -1 with the verdict set: then the op itself was not sent. */
-static int go_to(struct session *s, const char *mode, int64_t deadline_ms, struct sn_reply *reply)
+static int go_to(struct session *s, const char *mode, int64_t deadline_ms, enum sn_class lost, struct sn_reply *reply)
 {
     for (int i = 0; i < MOVES_MAX; i++) {
         char line[SN_OP_LINE_MAX], from[SN_CLI_MODE_MAX];
@@ -225,7 +222,7 @@ static int go_to(struct session *s, const char *mode, int64_t deadline_ms, struc
         if (t == TALK_PROMPT)
             judge(s, line, &reply->verdict);
         else
-            settle(s, t, false, &reply->verdict);
+            settle(s, t, lost, &reply->verdict);
         keep_text(s, reply);
         return -1;
     }
@@ -233,16 +230,16 @@ static int go_to(struct session *s, const char *mode, int64_t deadline_ms, struc
     return -1;
 }
 
-/* Ready to send: alive, drained, in the mode. */
-static int make_ready(struct session *s, const char *mode, int64_t deadline_ms, struct sn_reply *reply)
+/* Ready to send: alive, drained, in the mode. lost: the class when the session turns out to be dead. */
+static int make_ready(struct session *s, const char *mode, int64_t deadline_ms, enum sn_class lost, struct sn_reply *reply)
 {
     if (!s->dead && take_in(s) < 0)
         cut(s);
     if (s->dead) {
-        sn_verdict_set(&reply->verdict, SN_UNREACHABLE, "cli.dead", "the session had ended; nothing was sent");
+        sn_verdict_set(&reply->verdict, lost, "cli.dead", "the session had ended; nothing was sent");
         return -1;
     }
-    return go_to(s, mode, deadline_ms, reply);
+    return go_to(s, mode, deadline_ms, lost, reply);
 }
 
 static bool may_write(const struct session *s, const char *line, struct sn_verdict *verdict)
@@ -258,20 +255,22 @@ void sn_cli_exchange(void *session, const struct sn_want *want, const struct sn_
                      struct sn_reply *reply)
 {
     struct session *s = session;
+    /* A read whose session died: read again, in a new one. A write that did not leave: unreachable, the next step is not a guess. */
+    enum sn_class unsent = op->kind == SN_WRITE ? SN_UNREACHABLE : SN_UNKNOWN;
 
     (void)want;
     if (!sn_cli_line_safe(op->line)) {
         sn_verdict_set(&reply->verdict, SN_INVALID, "cli.unsafe-line", "a line with characters that no line may hold");
         return;
     }
-    if (make_ready(s, op->mode, deadline_ms, reply) < 0)
+    if (make_ready(s, op->mode, deadline_ms, unsent, reply) < 0)
         return;
     if (op->kind == SN_WRITE && !may_write(s, op->line, &reply->verdict))
         return;
-    settle(s, talk(s, op->line, deadline_ms), op->kind == SN_WRITE, &reply->verdict);
+    settle(s, talk(s, op->line, deadline_ms), SN_UNKNOWN, &reply->verdict);
     keep_text(s, reply);
     if (reply->text.failed && reply->verdict.class == SN_OK)
-        sn_verdict_set(&reply->verdict, op->kind == SN_WRITE ? SN_UNKNOWN : SN_UNREACHABLE, "base.memory", "out of memory");
+        sn_verdict_set(&reply->verdict, SN_UNKNOWN, "base.memory", "out of memory");
 }
 
 /* ---- save ---- */
@@ -338,7 +337,7 @@ static void wait_saved(struct session *s, int64_t deadline_ms, struct sn_verdict
         }
         sn_cli_screen_feed(&s->screen, buf, (size_t)n);
         if (s->screen.text.failed) {
-            settle(s, TALK_LONG, true, verdict);
+            settle(s, TALK_LONG, SN_UNKNOWN, verdict);
             return;
         }
     }
@@ -350,7 +349,7 @@ void sn_cli_commit(void *session, int64_t deadline_ms, struct sn_reply *reply)
     const char *line = s->dialect->save.line;
     enum talk t;
 
-    if (make_ready(s, s->dialect->save.mode, deadline_ms, reply) < 0 || !may_write(s, line, &reply->verdict))
+    if (make_ready(s, s->dialect->save.mode, deadline_ms, SN_UNREACHABLE, reply) < 0 || !may_write(s, line, &reply->verdict))
         return;
     sn_cli_screen_begin(&s->screen, line);
     s->screen.keep_async = true;
@@ -361,7 +360,7 @@ void sn_cli_commit(void *session, int64_t deadline_ms, struct sn_reply *reply)
     }
     if (t == TALK_PROMPT)
         t = listen_on(s, deadline_ms);
-    settle(s, t, true, &reply->verdict);
+    settle(s, t, SN_UNKNOWN, &reply->verdict);
     if (t == TALK_PROMPT)
         wait_saved(s, deadline_ms, &reply->verdict);
     keep_text(s, reply);
@@ -403,7 +402,7 @@ static int log_in(struct session *s, int64_t deadline_ms, struct sn_verdict *ver
     else if (has_any(sn_buf_str(&s->screen.text), s->dialect->quota) || t == TALK_CLOSED)
         sn_verdict_set(verdict, SN_TRANSIENT_DEVICE, "cli.session-quota", "the device ended the login: too many sessions");
     else
-        settle(s, t, false, verdict);
+        settle(s, t, SN_UNREACHABLE, verdict);
     return -1;
 }
 
@@ -416,13 +415,13 @@ static int prepare(struct session *s, int64_t deadline_ms, struct sn_verdict *ve
     for (const struct sn_cli_step *p = s->dialect->prepare; p->line != NULL && ret == 0; p++) {
         enum talk t;
 
-        ret = make_ready(s, p->mode, deadline_ms, &reply);
+        ret = make_ready(s, p->mode, deadline_ms, SN_UNREACHABLE, &reply);
         if (ret < 0)
             break;
         t = talk(s, p->line, deadline_ms);
         if (t == TALK_PROMPT)
             continue;
-        settle(s, t, false, &reply.verdict);
+        settle(s, t, SN_UNREACHABLE, &reply.verdict);
         ret = s->dead ? -1 : 0;
     }
     if (ret < 0)
@@ -439,7 +438,7 @@ static int open_link(const struct sn_cli_dialect *dialect, const struct sn_drive
     const char *save_done;
 
     if (s == NULL) {
-        link.ops->close(link.link);
+        link.ops->free(link.link);
         sn_verdict_set(verdict, SN_UNREACHABLE, "base.memory", "out of memory");
         return -1;
     }
@@ -560,7 +559,7 @@ void sn_cli_close(void *session, int64_t deadline_ms)
         return;
     if (!s->dead && deadline_ms > 0 && take_in(s) == 0)
         log_out(s, deadline_ms);
-    cut(s);
+    s->link.ops->free(s->link.link);
     sn_cli_screen_fini(&s->screen);
     sn_secret_fini(&s->enable);
     free(s);
@@ -570,7 +569,7 @@ int sn_cli_fd(void *session)
 {
     struct session *s = session;
 
-    return s->link.ops == NULL ? -1 : s->link.ops->fd(s->link.link);
+    return s->link.ops->fd(s->link.link);
 }
 
 int sn_cli_idle(void *session)

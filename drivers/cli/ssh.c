@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -20,34 +21,42 @@
 struct ssh_link {
     ssh_session session;
     ssh_channel channel;
-    int fd;
+    int fd;         /* ours: its number stays until the end */
+    int library_fd; /* the same socket, the library's to close */
+    bool given;
 };
 
+/* The library may still hold bytes of ours and would send them, and a good-bye, while it is freed. With /dev/null in the socket's
+ * place the socket closes by a reset (linger 0) and the library writes into nothing. */
 static void ssh_cut(void *link)
 {
     struct ssh_link *l = link;
-    int null_fd;
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    if (l == NULL)
+    if (null_fd < 0) {
+        (void)shutdown(l->fd, SHUT_RDWR); /* out of descriptors: at least no byte more */
         return;
-    /* The library may still hold bytes of ours and would send them, and a good-bye, while it is freed. Put /dev/null in the
-     * socket's place first: the socket closes by a reset (linger 0), the library writes into nothing and closes that. */
-    if (l->fd >= 0) {
-        null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (null_fd >= 0) {
-            (void)dup3(null_fd, l->fd, O_CLOEXEC);
-            (void)close(null_fd);
-        } else {
-            (void)close(l->fd); /* out of descriptors: then the library meets a closed one */
-        }
     }
-    if (l->session != NULL) {
-        if (l->channel != NULL)
-            ssh_channel_free(l->channel);
-        ssh_free(l->session);
-    } else if (l->fd >= 0) {
+    (void)dup3(null_fd, l->fd, O_CLOEXEC);
+    if (l->library_fd >= 0)
+        (void)dup3(null_fd, l->library_fd, O_CLOEXEC);
+    (void)close(null_fd);
+}
+
+static void ssh_link_free(void *link)
+{
+    struct ssh_link *l = link;
+
+    if (l->fd >= 0)
+        ssh_cut(l);
+    if (l->channel != NULL)
+        ssh_channel_free(l->channel);
+    if (l->session != NULL)
+        ssh_free(l->session); /* closes library_fd once it was given to it */
+    if (l->library_fd >= 0 && !l->given)
+        (void)close(l->library_fd);
+    if (l->fd >= 0)
         (void)close(l->fd);
-    }
     free(l);
 }
 
@@ -110,7 +119,8 @@ static const struct sn_cli_link_ops ssh_ops = {
     .write = ssh_write_all,
     .read = ssh_read_some,
     .fd = ssh_link_fd,
-    .close = ssh_cut,
+    .cut = ssh_cut,
+    .free = ssh_link_free,
 };
 
 /* Modern algorithms first, so that a device that was upgraded uses them at once. */
@@ -142,7 +152,7 @@ static int ssh_configure(struct ssh_link *l, const struct sn_cli_ssh *conf)
     bad |= ssh_options_set(s, SSH_OPTIONS_PROCESS_CONFIG, &no);
     bad |= ssh_options_set(s, SSH_OPTIONS_HOST, conf->host);
     bad |= ssh_options_set(s, SSH_OPTIONS_USER, conf->username);
-    bad |= ssh_options_set(s, SSH_OPTIONS_FD, &l->fd);
+    bad |= ssh_options_set(s, SSH_OPTIONS_FD, &l->library_fd);
     bad |= ssh_options_set(s, SSH_OPTIONS_KNOWNHOSTS, "/dev/null");
     bad |= ssh_options_set(s, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
     for (size_t i = 0; conf->legacy_crypto && i < sizeof(legacy) / sizeof(legacy[0]); i++)
@@ -158,6 +168,7 @@ static int ssh_handshake(struct ssh_link *l, int64_t deadline_ms, struct sn_verd
     const char *why;
     int rc;
 
+    l->given = true;
     while ((rc = ssh_connect(l->session)) == SSH_AGAIN) {
         if (!ssh_wait(l, deadline_ms)) {
             sn_verdict_set(verdict, SN_UNREACHABLE, "ssh.handshake", "no SSH handshake before the deadline");
@@ -169,6 +180,9 @@ static int ssh_handshake(struct ssh_link *l, int64_t deadline_ms, struct sn_verd
     why = ssh_get_error(l->session);
     if (strcasestr(why, "no match") != NULL || strcasestr(why, "key size") != NULL)
         sn_verdict_set(verdict, SN_AUTH, "ssh.algorithms", "%s", why);
+    else if (ssh_get_serverbanner(l->session) != NULL)
+        /* A peer that finds no common algorithm hangs up, and the library may see that before it finds out itself. */
+        sn_verdict_set(verdict, SN_UNREACHABLE, "ssh.handshake", "the peer ended the key exchange (old algorithms?): %s", why);
     else
         sn_verdict_set(verdict, SN_UNREACHABLE, "ssh.handshake", "%s", why);
     return -1;
@@ -377,12 +391,13 @@ int sn_cli_ssh_open(const struct sn_cli_ssh *conf, int64_t deadline_ms, struct s
         sn_verdict_set(verdict, SN_UNREACHABLE, "base.memory", "out of memory");
         return -1;
     }
-    l->fd = -1;
+    l->fd = l->library_fd = -1;
     if (sn_cli_tcp(conf->host, conf->port, conf->user_timeout_ms, connect_by < deadline_ms ? connect_by : deadline_ms, &l->fd,
                    verdict) < 0)
         goto fail;
+    l->library_fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 3);
     l->session = ssh_new();
-    if (l->session == NULL || ssh_configure(l, conf) != 0) {
+    if (l->library_fd < 0 || l->session == NULL || ssh_configure(l, conf) != 0) {
         sn_verdict_set(verdict, SN_UNREACHABLE, "ssh.handshake", "the SSH library refuses its settings");
         goto fail;
     }
@@ -393,6 +408,6 @@ int sn_cli_ssh_open(const struct sn_cli_ssh *conf, int64_t deadline_ms, struct s
     ret->link = l;
     return 0;
 fail:
-    ssh_cut(l);
+    ssh_link_free(l);
     return -1;
 }

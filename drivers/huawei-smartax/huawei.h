@@ -170,6 +170,8 @@ bool hw_same_thing(const json_t *a, const json_t *b);
 /* From the key and, for BE, the service. -1: a key that this driver did not make. */
 int hw_want_read(const struct sn_want *want, struct hw_want *ret);
 enum hw_mark hw_mark_of(const struct sn_want *want, const char *desc);
+/* Is the ref one that can stand as a mark in a description, and be found there again? */
+bool hw_ref_is_mark(const char *ref);
 /* May the flow be ours: is it in the key or in an older one? */
 bool hw_flow_ours(const struct sn_want *want, const struct hw_flow *flow);
 bool hw_same_place(const struct hw_place *a, const struct hw_place *b);

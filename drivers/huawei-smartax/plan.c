@@ -436,6 +436,10 @@ void hw_next(const struct sn_want *want, const void *have, const json_t *memo, s
         (void)hw_stuck(&p, SN_INVALID, "huawei-smartax.key", "a key that this driver did not make");
         return;
     }
+    if (want->kind != SN_LOOK && !hw_ref_is_mark(want->ref)) {
+        (void)hw_stuck(&p, SN_INVALID, "huawei-smartax.mark", "the contract's ref cannot stand as a mark on the device");
+        return;
+    }
     if (want->kind == SN_SINCE) {
         (void)hw_stuck(&p, SN_INVALID, "huawei-smartax.unsupported", "this action is not known to the driver");
         return;

@@ -116,7 +116,7 @@ static int key_check(const struct sn_want *want, const json_t *onu, struct sn_er
 
     if (json_object_size(json_object_get(onu, "wan")) > 0 || json_array_size(json_object_get(onu, "wifi")) > 0)
         return sn_error_set(err, "huawei-smartax.unsupported", "onu.wan and onu.wifi are not configured by this driver");
-    if (want->suspended)
+    if (want->suspended || want->kind == SN_GONE)
         return 0; /* nothing is created: the ONU's profiles stay as they are */
     for (size_t i = 0; i < 2; i++) {
         const char *p = profile(want, onu, names[i]);
@@ -148,7 +148,7 @@ int hw_key(const struct sn_want *want, json_t **ret_key, struct sn_error *err)
     if (frame >= 0 && frame < 16 && slot >= 0 && slot < 64 && port >= 0 && port < 64) {
         (void)snprintf(fsp, sizeof(fsp), "%d/%d/%d", (int)frame, (int)slot, (int)port);
         (void)json_object_set_new(key, "fsp", json_string(fsp));
-    } else if (onu != NULL && !want->suspended) {
+    } else if (onu != NULL && !want->suspended && want->kind != SN_GONE) {
         json_decref(key);
         return sn_error_set(err, "huawei-smartax.place", "onu.frame, slot and port are needed");
     }
@@ -269,6 +269,11 @@ static size_t mark_length(const char *desc)
     while (isalnum((unsigned char)desc[n]) || (desc[n] != '\0' && strchr("._/-", desc[n]) != NULL))
         n++;
     return n <= 32 && (desc[n] == '\0' || desc[n] == ' ') ? n : 0;
+}
+
+bool hw_ref_is_mark(const char *ref)
+{
+    return ref != NULL && ref[0] != '\0' && strlen(ref) == mark_length(ref);
 }
 
 /* Are two words alike when each run of digits counts as one digit? CT-17071 and CT-3 are marks of one source. */

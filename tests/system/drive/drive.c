@@ -8,7 +8,7 @@
  *    "inventory": path of a YAML file that the target's links lead to,
  *    "aspect", "owner", "generation", "rev", "since_ms", "args": as in struct sn_want}
  *   → {"end": "done", "code": "", "writes": n, "lines": [[mark, line], …], "holds", "reality", "key", "memo", "save": {class, code},
- *      "open": {class, code, text}}
+ *      "open": {class, code, text}, "replies": [[line, class, code, text], …], "leaked_files": 0}
  *
  * `lose_lease_after`: n = may_write() says no after n writes.
  */
@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 
 #include "common/base/clock.h"
 #include "drivers/driver.h"
@@ -125,10 +126,11 @@ static void make_want(struct drive *d)
 static void save(struct drive *d)
 {
     struct sn_reply reply = {.text = SN_BUF_INIT};
+    int64_t ms = json_integer_value(json_object_get(d->job, "save_ms"));
 
     if (d->session == NULL || json_is_false(json_object_get(d->job, "save")))
         return;
-    d->driver->commit(d->session, sn_clock_mono_ms() + 20000, &reply);
+    d->driver->commit(d->session, sn_clock_mono_ms() + (ms > 0 ? ms : 20000), &reply);
     json_object_set_new(d->out, "save", verdict_json(&reply.verdict));
     sn_reply_fini(&reply);
 }
@@ -161,15 +163,29 @@ static void carry(struct drive *d)
     conform_run_fini(&run);
 }
 
+static int open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int n = 0;
+
+    while (dir != NULL && readdir(dir) != NULL)
+        n++;
+    if (dir != NULL)
+        (void)closedir(dir);
+    return n;
+}
+
 static void test_drive(void **state)
 {
     struct drive *d = *state;
+    int before = open_files();
 
     make_want(d);
     if (d->key != NULL && open_session(d, "open") == 0)
         carry(d);
     if (d->session != NULL)
         d->driver->close(d->session, sn_clock_mono_ms() + 5000);
+    json_object_set_new(d->out, "leaked_files", json_integer(open_files() - before));
 }
 
 /* The inventory that the job names, for links between targets. */

@@ -56,8 +56,8 @@ static void note_line(struct conform_run *run, const struct sn_op *op)
     json_array_append_new(run->lines, json_pack("[s, s]", mark, op->line));
 }
 
-/* One op. False when the list ends here; *over when the run does. */
-static bool send_one(struct loop *l, const struct sn_op *op, bool *over)
+/* One op. False when the list ends here; *over when the run does, *lost when nobody knows whether it was done. */
+static bool send_one(struct loop *l, const struct sn_op *op, bool *over, bool *lost)
 {
     struct sn_reply reply = {.text = SN_BUF_INIT};
     struct sn_verdict verdict = {0};
@@ -76,6 +76,7 @@ static bool send_one(struct loop *l, const struct sn_op *op, bool *over)
     if (reply.verdict.class != SN_OK)
         sn_verdict_copy(&verdict, &reply.verdict);
     good = verdict.class == SN_OK;
+    *lost = verdict.class == SN_UNKNOWN;
     if (good && op->kind == SN_READ)
         l->run->asked++;
     if (!good) {
@@ -94,26 +95,27 @@ static bool send_one(struct loop *l, const struct sn_op *op, bool *over)
 /* True when the run is over. */
 static bool send_list(struct loop *l, const struct sn_ops *ops)
 {
-    bool over = false, write = ops->v[0].kind == SN_WRITE;
+    bool over = false, lost = false, write = ops->v[0].kind == SN_WRITE;
+    size_t i;
 
     check_list(ops);
     if (write && l->world->dry) {
-        for (size_t i = 0; i < ops->n; i++)
+        for (i = 0; i < ops->n; i++)
             note_line(l->run, &ops->v[i]);
         l->run->end = CONFORM_WOULD_WRITE;
         return true;
     }
-    for (size_t i = 0; write && i < l->n_written; i++) {
+    for (i = 0; write && i < l->n_written; i++) {
         if (same_ops(ops, &l->written[i])) {
             l->run->end = CONFORM_NO_EFFECT;
             return true;
         }
     }
-    if (write)
-        l->written[l->n_written++] = *ops;
-    for (size_t i = 0; i < ops->n && send_one(l, &ops->v[i], &over); i++)
+    for (i = 0; i < ops->n && send_one(l, &ops->v[i], &over, &lost); i++)
         continue;
-    if (write)
+    if (write && !lost) /* a list that a lost link broke off may be asked for again */
+        l->written[l->n_written++] = *ops;
+    if (write || lost)
         memset(l->have, 0, l->driver->have_size);
     return over;
 }
