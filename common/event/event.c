@@ -35,7 +35,8 @@ static int refuse_own(struct reading *r, const struct sn_error *err)
     return refuse(r, true, err->code, "", err->text);
 }
 
-/* Copies a name of the message into a refusal when every byte of it is harmless; such a name becomes part of a routing key. */
+/* Copies a name of the message into a refusal when every byte of it is harmless; such a name becomes part of a routing
+ * key. */
 static void copy_safe(char *out, size_t size, const char *text, const char *allowed)
 {
     out[0] = '\0';
@@ -90,8 +91,8 @@ static int load(struct reading *r, const void *data, size_t len, const char *con
     return refuse(r, false, "event.syntax", "", rule);
 }
 
-/* A property that the schema does not know, in an event that is right otherwise, comes from a newer publisher: not to be half applied,
- * but right after an upgrade. */
+/* A property that the schema does not know, in an event that is right otherwise, comes from a newer publisher: not to
+ * be half applied, but right after an upgrade. */
 static int check_shape(struct reading *r)
 {
     const struct sn_schema *schema = sn_schemas_get(r->policy->schemas, SN_SCHEMA_EVENT);
@@ -164,11 +165,17 @@ static int check_addresses(struct reading *r)
     return 0;
 }
 
+/* A command without a generation takes its time for one: no time before 1970. */
+static bool is_time(const char *text, int64_t *ret_ms)
+{
+    return sn_clock_parse_utc(text, ret_ms) == 0 && *ret_ms > 0;
+}
+
 static int check_times(struct reading *r, struct sn_event *ev)
 {
-    if (sn_clock_parse_utc(text_of(r->body, "occurred_at"), &ev->occurred_ms) < 0)
+    if (!is_time(text_of(r->body, "occurred_at"), &ev->occurred_ms))
         return refuse(r, false, "event.time", "/occurred_at", "no such time");
-    if (ev->command != NULL && sn_clock_parse_utc(text_of(ev->command, "not_after"), &ev->not_after_ms) < 0)
+    if (ev->command != NULL && !is_time(text_of(ev->command, "not_after"), &ev->not_after_ms))
         return refuse(r, false, "event.time", "/command/not_after", "no such time");
     return 0;
 }
@@ -182,9 +189,10 @@ static int check_services(struct reading *r, const struct sn_event *ev)
         const json_t *a = json_array_get(list, i);
         for (size_t k = 0; k < i; k++) {
             const json_t *b = json_array_get(list, k);
-            bool same_flow =
-                json_integer_value(json_object_get(a, "gemport")) == json_integer_value(json_object_get(b, "gemport")) &&
-                json_integer_value(json_object_get(a, "user_vlan")) == json_integer_value(json_object_get(b, "user_vlan"));
+            bool same_flow = json_integer_value(json_object_get(a, "gemport")) ==
+                                 json_integer_value(json_object_get(b, "gemport")) &&
+                             json_integer_value(json_object_get(a, "user_vlan")) ==
+                                 json_integer_value(json_object_get(b, "user_vlan"));
             char path[64];
             if (!same_flow && strcmp(text_of(a, "name"), text_of(b, "name")) != 0)
                 continue;
@@ -199,10 +207,10 @@ static const struct {
     const char *type;
     bool states[3]; /* by enum sn_service_state: agrees with it */
 } agreement[] = {
-    { "contract.activated", { true, false, false } },   { "contract.resumed", { true, false, false } },
-    { "contract.suspended", { false, true, false } },   { "contract.terminated", { false, false, true } },
-    { "contract.changed", { true, true, false } },      { "contract.plan_changed", { true, true, false } },
-    { "contract.onu_swapped", { true, true, false } },  { "contract.moved", { true, true, false } },
+    { "contract.activated", { true, false, false } },  { "contract.resumed", { true, false, false } },
+    { "contract.suspended", { false, true, false } },  { "contract.terminated", { false, false, true } },
+    { "contract.changed", { true, true, false } },     { "contract.plan_changed", { true, true, false } },
+    { "contract.onu_swapped", { true, true, false } }, { "contract.moved", { true, true, false } },
     { "contract.reconcile", { true, true, true } },
 };
 

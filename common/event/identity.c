@@ -36,9 +36,9 @@ static void uuid5(const unsigned char space[16], const void *name, size_t len, c
     EVP_MD_CTX_free(hash);
     digest[6] = (unsigned char)((digest[6] & 0x0f) | 0x50);
     digest[8] = (unsigned char)((digest[8] & 0x3f) | 0x80);
-    (void)snprintf(out, SN_UUID_TEXT_MAX, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", digest[0],
-                   digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7], digest[8], digest[9],
-                   digest[10], digest[11], digest[12], digest[13], digest[14], digest[15]);
+    (void)snprintf(out, SN_UUID_TEXT_MAX, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+                   digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7], digest[8],
+                   digest[9], digest[10], digest[11], digest[12], digest[13], digest[14], digest[15]);
 }
 
 static void uuid_bytes(const char *text, unsigned char out[16])

@@ -16,7 +16,8 @@ void sn_event_command_record(const char *id, char out[24]);
 extern const char *const sn_event_secret_places[];
 /* The first inline secret of a body as a JSON pointer in path; false when there is none. */
 bool sn_event_find_inline(const json_t *body, char *path, size_t size);
-/* Replaces every inline secret by {"$secret": "sealed:…"} and wipes the text; also equal texts in free places (x_…, vars). */
+/* Replaces every inline secret by {"$secret": "sealed:…"} and wipes the text; also equal texts in free places (x_…,
+ * vars). */
 int sn_event_seal(json_t *body, const unsigned char seal_public[32], struct sn_error *err) SN_MUSTCHECK;
 /* rev over the part in its plain form: sealed: references are opened in a copy (when secrets is not NULL). */
 int sn_event_plain_rev(const json_t *part, const struct sn_event_policy *policy, char out[SN_REV_MAX],

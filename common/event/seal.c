@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inline secrets: found, sealed, wiped. The places are those where the schema has `#/definitions/secret` (a unit test holds the table
- * against the schema).
+ * Inline secrets: found, sealed, wiped. The places are those where the schema has `#/definitions/secret` (a unit test
+ * holds the table against the schema).
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -12,11 +12,7 @@
 
 /* `*` = every element. */
 const char *const sn_event_secret_places[] = {
-    "service/access/password",
-    "service/onu/wan/password",
-    "service/onu/wifi/*/key",
-    "command/args/secret",
-    NULL,
+    "service/access/password", "service/onu/wan/password", "service/onu/wifi/*/key", "command/args/secret", NULL,
 };
 
 /* Shorter texts are too common to be taken for a copy of a password. */
@@ -94,8 +90,7 @@ static void wipe_strings(json_t *tree)
     for (size_t i = 0; json_is_array(tree) && i < json_array_size(tree); i++)
         wipe_strings(json_array_get(tree, i));
     if (json_is_object(tree)) {
-        json_object_foreach (tree, name, value)
-            wipe_strings(value);
+        json_object_foreach(tree, name, value) wipe_strings(value);
     }
 }
 
@@ -131,7 +126,8 @@ static int replace_copies(json_t *tree, const char *plain, const char *reference
     }
     if (!json_is_object(tree))
         return 0;
-    json_object_foreach_safe (tree, next, name, value) {
+    json_object_foreach_safe(tree, next, name, value)
+    {
         bool free_below = free_here || strncmp(name, "x_", 2) == 0 || strcmp(name, "vars") == 0;
         if (free_below && json_is_string(value) && strcmp(json_string_value(value), plain) == 0) {
             wipe_string(value);
@@ -205,7 +201,8 @@ static int open_all(json_t *tree, const struct sn_secret_store *secrets)
     }
     if (!json_is_object(tree))
         return 0;
-    json_object_foreach_safe (tree, next, name, value) {
+    json_object_foreach_safe(tree, next, name, value)
+    {
         plain = opened(value, secrets);
         if (plain != NULL ? json_object_set_new(tree, name, plain) < 0 : open_all(value, secrets) < 0)
             return -1;

@@ -17,10 +17,10 @@
 struct check {
     const struct sn_schema *schema;
     pcre2_match_data *match;
-    struct sn_violation *report; /* NULL inside anyOf, oneOf, not, if, contains: there a failure is an answer */
+    struct sn_violation *report;    /* NULL inside anyOf, oneOf, not, if, contains: there a failure is an answer */
     struct sn_violation *last_word; /* the report of the whole check */
-    bool known_only;             /* let `additionalProperties: false` pass */
-    bool broken;                 /* a bound was hit: nothing can be said, so the instance does not pass */
+    bool known_only;                /* let `additionalProperties: false` pass */
+    bool broken;                    /* a bound was hit: nothing can be said, so the instance does not pass */
     unsigned depth;
     unsigned steps;
 };
@@ -358,7 +358,8 @@ static bool check_object(struct check *c, const struct sn_node *node, const json
         if (json_object_get(value, wanted) == NULL)
             return violation(c, at, "required %s", wanted);
     }
-    json_object_foreach ((json_t *)value, name, member) {
+    json_object_foreach((json_t *)value, name, member)
+    {
         struct place here = { .parent = at, .name = name };
         if (!check_member(c, node, name, member, &here))
             return false;
@@ -386,8 +387,7 @@ static bool check_combined(struct check *c, const struct sn_node *node, const js
     if (node->negated != NULL && holds(c, node->negated, value, at))
         return violation(c, at, "not");
     if (node->condition != NULL) {
-        const struct sn_node *branch =
-            holds(c, node->condition, value, at) ? node->consequence : node->alternative;
+        const struct sn_node *branch = holds(c, node->condition, value, at) ? node->consequence : node->alternative;
         if (branch != NULL && !check_node(c, branch, value, at))
             return false;
     }

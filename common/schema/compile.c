@@ -76,7 +76,8 @@ static int compile_pattern(struct compiler *c, const char *text, pcre2_code **re
 {
     int code = 0;
     PCRE2_SIZE offset = 0;
-    uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C | PCRE2_ALT_BSUX | PCRE2_NO_AUTO_CAPTURE;
+    uint32_t options =
+        PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C | PCRE2_ALT_BSUX | PCRE2_NO_AUTO_CAPTURE;
 
     *ret = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL);
     if (*ret == NULL)
@@ -99,7 +100,8 @@ static int compile_members(struct compiler *c, const json_t *value, struct sn_me
     list->rules = calloc(json_object_size(value) + 1, sizeof *list->rules);
     if (list->rules == NULL)
         return sn_error_oom(c->err);
-    json_object_foreach ((json_t *)value, name, source) {
+    json_object_foreach((json_t *)value, name, source)
+    {
         struct sn_member_rule *rule = &list->rules[list->len++];
         rule->name = name;
         if (patterns && compile_pattern(c, name, &rule->pattern) < 0)
@@ -129,8 +131,9 @@ static const struct {
     const char *name;
     unsigned bits;
 } type_names[] = {
-    { "null", SN_TYPE_NULL },     { "boolean", SN_TYPE_BOOLEAN }, { "integer", SN_TYPE_INTEGER },
-    { "number", SN_TYPE_NUMBER | SN_TYPE_INTEGER }, { "string", SN_TYPE_STRING }, { "array", SN_TYPE_ARRAY },
+    { "null", SN_TYPE_NULL },       { "boolean", SN_TYPE_BOOLEAN },
+    { "integer", SN_TYPE_INTEGER }, { "number", SN_TYPE_NUMBER | SN_TYPE_INTEGER },
+    { "string", SN_TYPE_STRING },   { "array", SN_TYPE_ARRAY },
     { "object", SN_TYPE_OBJECT },
 };
 
@@ -182,10 +185,10 @@ static int read_count(struct compiler *c, const json_t *value, int64_t *ret)
     return 0;
 }
 
-#define COUNT_KEYWORD(function, field)                                                                                 \
-    static int function(struct compiler *c, struct sn_node *node, const json_t *value)                                 \
-    {                                                                                                                  \
-        return read_count(c, value, &node->field);                                                                     \
+#define COUNT_KEYWORD(function, field)                                                 \
+    static int function(struct compiler *c, struct sn_node *node, const json_t *value) \
+    {                                                                                  \
+        return read_count(c, value, &node->field);                                     \
     }
 COUNT_KEYWORD(on_min_length, length_min)
 COUNT_KEYWORD(on_max_length, length_max)
@@ -202,10 +205,10 @@ static int read_number(struct compiler *c, const json_t *value, const json_t **r
     return 0;
 }
 
-#define NUMBER_KEYWORD(function, field)                                                                                \
-    static int function(struct compiler *c, struct sn_node *node, const json_t *value)                                 \
-    {                                                                                                                  \
-        return read_number(c, value, &node->field);                                                                    \
+#define NUMBER_KEYWORD(function, field)                                                \
+    static int function(struct compiler *c, struct sn_node *node, const json_t *value) \
+    {                                                                                  \
+        return read_number(c, value, &node->field);                                    \
     }
 NUMBER_KEYWORD(on_minimum, minimum)
 NUMBER_KEYWORD(on_maximum, maximum)
@@ -273,7 +276,8 @@ static int on_dependencies(struct compiler *c, struct sn_node *node, const json_
     list->rules = calloc(json_object_size(value) + 1, sizeof *list->rules);
     if (list->rules == NULL)
         return sn_error_oom(c->err);
-    json_object_foreach ((json_t *)value, name, entry) {
+    json_object_foreach((json_t *)value, name, entry)
+    {
         struct sn_member_rule *rule = &list->rules[list->len++];
         rule->name = name;
         if (is_name_list(entry))
@@ -294,17 +298,18 @@ static int on_definitions(struct compiler *c, struct sn_node *node, const json_t
     (void)node;
     if (!json_is_object(value))
         return fault(c, "schema.value", "must be an object of schemas", "");
-    json_object_foreach ((json_t *)value, name, source) {
+    json_object_foreach((json_t *)value, name, source)
+    {
         if (compile_at(c, name, source, &unused) < 0)
             return -1;
     }
     return 0;
 }
 
-#define NODE_KEYWORD(function, field)                                                                                  \
-    static int function(struct compiler *c, struct sn_node *node, const json_t *value)                                 \
-    {                                                                                                                  \
-        return compile_node(c, value, &node->field);                                                                   \
+#define NODE_KEYWORD(function, field)                                                  \
+    static int function(struct compiler *c, struct sn_node *node, const json_t *value) \
+    {                                                                                  \
+        return compile_node(c, value, &node->field);                                   \
     }
 NODE_KEYWORD(on_additional_items, additional_items)
 NODE_KEYWORD(on_contains, contains)
@@ -315,10 +320,10 @@ NODE_KEYWORD(on_if, condition)
 NODE_KEYWORD(on_then, consequence)
 NODE_KEYWORD(on_else, alternative)
 
-#define LIST_KEYWORD(function, field)                                                                                  \
-    static int function(struct compiler *c, struct sn_node *node, const json_t *value)                                 \
-    {                                                                                                                  \
-        return compile_list(c, value, &node->field);                                                                   \
+#define LIST_KEYWORD(function, field)                                                  \
+    static int function(struct compiler *c, struct sn_node *node, const json_t *value) \
+    {                                                                                  \
+        return compile_list(c, value, &node->field);                                   \
     }
 LIST_KEYWORD(on_all_of, all_of)
 LIST_KEYWORD(on_any_of, any_of)
@@ -472,7 +477,8 @@ static int compile_keywords(struct compiler *c, struct sn_node *node)
     json_t *value;
     bool only_ref = json_object_get(node->source, "$ref") != NULL;
 
-    json_object_foreach ((json_t *)node->source, name, value) {
+    json_object_foreach((json_t *)node->source, name, value)
+    {
         const struct keyword *keyword = find_keyword(name);
         size_t before;
 
@@ -514,8 +520,8 @@ static struct sn_node *node_add(struct sn_schema *schema, const json_t *source)
     return node;
 }
 
-/* A subschema is compiled once, however many references lead to it; it is listed before its keywords are read, so that a
- * cycle finds it. (true and false are shared values in jansson and carry no keywords: each use gets its own node.) */
+/* A subschema is compiled once, however many references lead to it; it is listed before its keywords are read, so that
+ * a cycle finds it. (true and false are shared values in jansson and carry no keywords: each use gets its own node.) */
 static int compile_node(struct compiler *c, const json_t *source, struct sn_node **ret)
 {
     struct sn_node *node;

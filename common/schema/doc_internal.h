@@ -9,8 +9,9 @@
 
 #define SN_DOC_INTEGER_MAX 9007199254740991LL /* 2^53 - 1: what every JSON reader holds exactly */
 
-/* A number within our range as a json integer or real; a real without a fraction becomes an integer, so that nobody reads 0 out of
- * 1.0. Returns NULL with *err set when it is out of range or not finite; where: pointer or offset for the text. */
+/* A number within our range as a json integer or real; a real without a fraction becomes an integer, so that nobody
+ * reads 0 out of 1.0. Returns NULL with *err set when it is out of range or not finite; where: pointer or offset for
+ * the text. */
 json_t *sn_doc_integer(int64_t value, const char *where, struct sn_error *err);
 json_t *sn_doc_real(double value, const char *where, struct sn_error *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * msgpack to a tree, byte by byte (docs/protocols/messages.md: the subset that JSON can say). No library: one that builds the
- * whole object first allocates what a hostile length says, and tells no place.
+ * msgpack to a tree, byte by byte (docs/protocols/messages.md: the subset that JSON can say). No library: one that
+ * builds the whole object first allocates what a hostile length says, and tells no place.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * YAML to a tree with the line of each value. A subset: one document, no anchors, no aliases (they can blow a small text up
- * to any size), no tags, no merge keys; plain scalars as in the JSON schema of YAML 1.2, so that `no`, `on` and `0644`
- * stay text. The parse is driven event by event, because the composed document of libyaml loses duplicate keys.
+ * YAML to a tree with the line of each value. A subset: one document, no anchors, no aliases (they can blow a small
+ * text up to any size), no tags, no merge keys; plain scalars as in the JSON schema of YAML 1.2, so that `no`, `on` and
+ * `0644` stay text. The parse is driven event by event, because the composed document of libyaml loses duplicate keys.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -38,10 +38,10 @@ struct sn_node_list {
 
 /* One member of `properties`, `patternProperties` or `dependencies`. */
 struct sn_member_rule {
-    const char *name;      /* property, or the pattern's text */
-    pcre2_code *pattern;   /* patternProperties only */
-    struct sn_node *node;  /* NULL for a dependency that is a list of names */
-    const json_t *names;   /* dependencies only */
+    const char *name;     /* property, or the pattern's text */
+    pcre2_code *pattern;  /* patternProperties only */
+    struct sn_node *node; /* NULL for a dependency that is a list of names */
+    const json_t *names;  /* dependencies only */
 };
 
 struct sn_member_rules {
@@ -49,28 +49,27 @@ struct sn_member_rules {
     size_t len;
 };
 
-
 struct sn_node {
-    const json_t *source;   /* identity: the subschema in the document */
-    bool always;            /* boolean schema `true` */
-    bool never;             /* boolean schema `false` */
-    struct sn_node *ref;    /* `$ref`: everything beside it is ignored (draft-07, section 8.3) */
+    const json_t *source; /* identity: the subschema in the document */
+    bool always;          /* boolean schema `true` */
+    bool never;           /* boolean schema `false` */
+    struct sn_node *ref;  /* `$ref`: everything beside it is ignored (draft-07, section 8.3) */
 
     unsigned types;           /* 0 = any */
     const json_t *type_names; /* one, or a list: for the violation */
     const json_t *enumeration;
     const json_t *constant;
 
-    int64_t length_min, length_max;         /* -1 = no rule */
+    int64_t length_min, length_max; /* -1 = no rule */
     int64_t items_min, items_max;
     int64_t properties_min, properties_max;
     const json_t *minimum, *maximum, *exclusive_minimum, *exclusive_maximum, *multiple_of;
     pcre2_code *pattern;
     const char *pattern_text;
 
-    struct sn_node *items;      /* one schema for all */
+    struct sn_node *items; /* one schema for all */
     bool items_tuple;
-    struct sn_node_list tuple;  /* one schema for each place */
+    struct sn_node_list tuple; /* one schema for each place */
     struct sn_node *additional_items;
     struct sn_node *contains;
     bool unique;
@@ -89,7 +88,7 @@ struct sn_node {
 struct sn_schema {
     json_t *document;
     struct sn_node *root;
-    struct sn_node_list nodes;   /* every node, for the end */
+    struct sn_node_list nodes; /* every node, for the end */
     size_t nodes_cap;
     pcre2_match_context *limits; /* shared by all checks: only read */
 };

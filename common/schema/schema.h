@@ -3,9 +3,10 @@
  * One interpreter of JSON Schema (draft-07), for events, results, commands and the inventory alike.
  *
  * It knows the keywords that our schemas use; a schema with an unknown keyword does not compile (a rule that is not
- * understood must not pass as a rule that holds). `$` in a pattern matches the end only; patterns run in PCRE2 with limits.
- * `$ref` points into the same document only. Annotations ($comment, title, description, default, examples, $id, $schema) are
- * allowed. A compiled schema is immutable and shared by threads.
+ * understood must not pass as a rule that holds). `$` in a pattern matches the end only; patterns run in PCRE2 with
+ * limits.
+ * `$ref` points into the same document only. Annotations ($comment, title, description, default, examples, $id,
+ * $schema) are allowed. A compiled schema is immutable and shared by threads.
  */
 #ifndef SN_COMMON_SCHEMA_SCHEMA_H
 #define SN_COMMON_SCHEMA_SCHEMA_H
@@ -28,8 +29,9 @@ int sn_schema_compile(const char *text, size_t len, struct sn_schema **ret_schem
 void sn_schema_free(struct sn_schema *schema);
 /* True when the instance has the shape; otherwise *ret_violation (may be NULL) says where and why. */
 bool sn_schema_check(const struct sn_schema *schema, const json_t *instance, struct sn_violation *ret_violation);
-/* The same, but properties that the schema does not know are let through (`additionalProperties: false` is not applied): what a
- * reader asks that may be older than the writer. Check says no and this says yes = the only fault is an unknown property. */
+/* The same, but properties that the schema does not know are let through (`additionalProperties: false` is not
+ * applied): what a reader asks that may be older than the writer. Check says no and this says yes = the only fault is
+ * an unknown property. */
 bool sn_schema_check_known(const struct sn_schema *schema, const json_t *instance, struct sn_violation *ret_violation);
 
 /* The schemas of the product (schemas/<name>/v1/schema.json), compiled from the text embedded in the program. */

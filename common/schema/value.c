@@ -51,7 +51,8 @@ static bool equal_objects(const json_t *a, const json_t *b, unsigned *steps)
 
     if (json_object_size(a) != json_object_size(b))
         return false;
-    json_object_foreach ((json_t *)a, name, value) {
+    json_object_foreach((json_t *)a, name, value)
+    {
         const json_t *other = json_object_get(b, name);
         if (other == NULL || !sn_value_equal(value, other, steps))
             return false;

@@ -2,13 +2,13 @@
 /*
  * Prints verdicts as JSON lines; the tests compare them with other validators.
  *
- *   schema-check shape NAME [FILE…]   NAME = event | result | ctl | inventory; each FILE (.json, .msgpack, .yaml) is one instance;
- *                                     without files: one JSON instance a line of stdin
- *                                     {"name": …, "ok": true} | {…, "ok": false, "code", "path", "rule"}
- *   schema-check event [--no-inline] [--source SYSTEM/DB] FILE…    the whole reader
- *                                     {"name": …, "outcome": "ok"|"rejected"|"dead", "code", "path", "rule", "id", …}
- *   schema-check suite FILE…          files of the JSON-Schema-Test-Suite
- *                                     {"name", "group", "test", "expected", "got"} | {"name", "group", "tests", "skipped": why}
+ * - schema-check shape NAME [FILE…]: each file (.json, .msgpack, .yaml), or each line of stdin, against the schema
+ *   NAME = event, result, ctl, inventory. {"name", "ok": true} or {"name", "ok": false, "code", "path", "rule"}
+ * - schema-check event [--no-inline] [--source SYSTEM/DB] FILE…: each file through the whole reader.
+ *   {"name", "outcome": "ok", …} or {"name", "outcome": "rejected" | "dead", "code", "path", "rule", …}
+ * - schema-check suite FILE…: files of the JSON-Schema-Test-Suite.
+ *   {"name", "group", "test", "expected", "got"} or {"name", "group", "tests", "skipped", "why"}
+ *
  * Exit: 0 when all was read, whatever the verdicts; 2 otherwise.
  */
 #include <jansson.h>
@@ -89,8 +89,8 @@ static void judge_shape(const struct sn_schema *schema, const char *name, const 
     if (sn_schema_check(schema, doc, &violation))
         print_line(json_pack("{s:s, s:b}", "name", name, "ok", 1));
     else
-        print_line(json_pack("{s:s, s:b, s:s, s:s, s:s}", "name", name, "ok", 0, "code", "shape", "path", violation.path,
-                             "rule", violation.rule));
+        print_line(json_pack("{s:s, s:b, s:s, s:s, s:s}", "name", name, "ok", 0, "code", "shape", "path",
+                             violation.path, "rule", violation.rule));
     json_decref(doc);
 }
 
@@ -146,10 +146,9 @@ static int mode_event(const struct sn_schemas *schemas, int count, char **args)
     unsigned char public_key[crypto_box_PUBLICKEYBYTES];
     unsigned char secret_key[crypto_box_SECRETKEYBYTES];
     const char *sources[2] = { NULL, NULL };
-    struct sn_event_policy policy = { .schemas = schemas,
-                                      .fleet_key = fleet_key,
-                                      .seal_public = public_key,
-                                      .inline_secrets = true };
+    struct sn_event_policy policy = {
+        .schemas = schemas, .fleet_key = fleet_key, .seal_public = public_key, .inline_secrets = true
+    };
     int i = 0;
 
     (void)crypto_box_keypair(public_key, secret_key);

@@ -15,13 +15,18 @@ from conftest import EXAMPLES, NAMES, load_schema
 SEED = 20261123
 MUTATIONS = {"event": 4000, "result": 1500, "ctl": 1500, "inventory": 1500}
 
-ODD = [None, True, False, 0, 1, -1, 1.0, 1.5, 2 ** 53 - 1, 4095, "", " ", "x", "CT-1", "olt-7", "a" * 64, "a" * 300, "ñandú",
-       "line\nline", "ends with newline\n", "\x1b[2J", "quote\"", "back\\slash", "semi;colon", "100.64.0.10", "0" * 16, [], {}, [1, 1],
-       [[]], {"$secret": "vault:a#b"}, {"$secret": "file:/etc/shadow"}, {"x_a": 1}, {"a": {"b": {"c": []}}},
-       "5e0b1f2a-0000-4000-8000-000000000001", "2026-11-23T04:00:00Z", "2026-11-23", "contract.moved", "command.onu-reboot",
-       "suspended", "terminated", "final", "dead", "port"]
-NAMES_TO_ADD = ["x_note", "x_", "extra", "schema", "type", "service", "command", "cleanup", "onu", "access", "plan", "waiting",
-                "code", "letter", "device", "kind", "output", "driver", "port", "vlan"]
+ODD = [
+    None, True, False, 0, 1, -1, 1.0, 1.5, 2 ** 53 - 1, 4095, "", " ", "x", "CT-1", "olt-7", "a" * 64, "a" * 300,
+    "ñandú", "line\nline", "ends with newline\n", "\x1b[2J", "quote\"", "back\\slash", "semi;colon", "100.64.0.10", "0" * 16,
+    [], {}, [1, 1], [[]], {"$secret": "vault:a#b"}, {"$secret": "file:/etc/shadow"}, {"x_a": 1},
+    {"a": {"b": {"c": []}}},
+    "5e0b1f2a-0000-4000-8000-000000000001", "2026-11-23T04:00:00Z", "2026-11-23", "contract.moved",
+    "command.onu-reboot", "suspended", "terminated", "final", "dead", "port",
+]
+NAMES_TO_ADD = [
+    "x_note", "x_", "extra", "schema", "type", "service", "command", "cleanup", "onu", "access", "plan", "waiting",
+    "code", "letter", "device", "kind", "output", "driver", "port", "vlan",
+]
 
 
 def for_python(schema):
@@ -34,7 +39,8 @@ def for_python(schema):
     if isinstance(fixed.get("pattern"), str):
         fixed["pattern"] = re.sub(r"\$$", r"\\Z", fixed["pattern"])
     if isinstance(fixed.get("patternProperties"), dict):
-        fixed["patternProperties"] = {re.sub(r"\$$", r"\\Z", key): value for key, value in fixed["patternProperties"].items()}
+        patterns = fixed["patternProperties"].items()
+        fixed["patternProperties"] = {re.sub(r"\$$", r"\\Z", key): value for key, value in patterns}
     return fixed
 
 
@@ -96,7 +102,8 @@ def mutate(document, limits, chance):
         elif deed == "nudge" and isinstance(owner[last], str):
             text = owner[last]
             at = chance.randrange(len(text) + 1)
-            owner[last] = text[:at] + chance.choice(["", "a", "A", "0", " ", "\n", "-", "é", "."]) + text[at + chance.randrange(2):]
+            put = chance.choice(["", "a", "A", "0", " ", "\n", "-", "é", "."])
+            owner[last] = text[:at] + put + text[at + chance.randrange(2):]
         elif deed == "nudge" and isinstance(owner[last], int) and limits:
             owner[last] = chance.choice(limits) + chance.choice([-1, 0, 0, 1])
         else:
@@ -129,9 +136,9 @@ def test_same_verdicts_as_python(schema_check, name):
             documents.append(document)
     lines = schema_check("shape", name, text="".join(json.dumps(document) + "\n" for document in documents))
     assert len(lines) == len(documents)
-    different = [(document, line) for document, line in zip(documents, lines) if line["ok"] != python.is_valid(document)]
+    different = [document for document, line in zip(documents, lines) if line["ok"] != python.is_valid(document)]
     valid = sum(line["ok"] for line in lines)
     print(f"\n{name}: {len(documents)} documents, {valid} valid, {len(different)} judged differently (seed {SEED})")
-    assert all(line["ok"] or line["code"] == "shape" for line in lines), "the loader refused what the schema should judge"
-    assert [line for _, line in different] == [], json.dumps(different[0][0])
+    assert all(line["ok"] or line["code"] == "shape" for line in lines), "the loader refused what has a shape"
+    assert not different, json.dumps(different[0])
     assert valid >= len(documents) // 20, "the mutations are too wild to say anything"

@@ -10,7 +10,7 @@ SUITE = pathlib.Path("/usr/share/json-schema-test-suite/tests/draft7")
 # Keywords and references that our schemas do not use, hence the interpreter refuses to compile.
 NOT_KNOWN = re.compile(r"""unknown\ keyword\ "(format|contentMediaType|contentEncoding|\$id)"
                          | not\ a\ reference\ into\ this\ document
-                         | unknown\ keyword\ "tilda~field"  # a referenced part that stands beside the keywords""", re.X)
+                         | unknown\ keyword\ "tilda~field"  # a referenced part beside the keywords""", re.X)
 
 
 def test_no_wrong_verdict(schema_check):
@@ -21,7 +21,7 @@ def test_no_wrong_verdict(schema_check):
             right += line["expected"] == line["got"]
             if line["expected"] != line["got"]:
                 wrong.append(f"{pathlib.Path(line['name']).name}: {line['group']}: {line['test']}")
-        elif line["skipped"] == "file":  # optional/bignum.json: integers beyond 64 bits, which the loader refuses anyway
+        elif line["skipped"] == "file":  # optional/bignum.json: what the loader refuses anyway
             skipped["integers beyond 64 bits"] += 1
         else:
             reason = NOT_KNOWN.search(line["why"])

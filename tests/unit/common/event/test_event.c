@@ -15,8 +15,9 @@
 #include "common/schema/doc.h"
 
 #define UUID "5e0b1f2a-0000-4000-8000-000000000001"
-#define HEAD "\"schema\":\"silver.event/1\",\"id\":\"" UUID "\",\"occurred_at\":\"2026-11-23T04:00:00.250Z\","                      \
-             "\"source\":{\"system\":\"odoo\",\"database\":\"prod\",\"user\":\"ana\"}"
+#define HEAD                                                                                          \
+    "\"schema\":\"silver.event/1\",\"id\":\"" UUID "\",\"occurred_at\":\"2026-11-23T04:00:00.250Z\"," \
+    "\"source\":{\"system\":\"odoo\",\"database\":\"prod\",\"user\":\"ana\"}"
 #define CONTRACT "\"generation\":1795406400123,\"contract\":{\"id\":17071,\"ref\":\"CT-17071\"}"
 #define PLAN "\"plan\":{\"code\":\"F\",\"down_kbps\":1,\"up_kbps\":1}"
 
@@ -72,7 +73,8 @@ static struct sn_event *read_event(const struct sn_event_policy *policy, const c
     return ev;
 }
 
-static void refused(const struct sn_event_policy *policy, const char *text, const char *code, struct sn_event_refusal *refusal)
+static void refused(const struct sn_event_policy *policy, const char *text, const char *code,
+                    struct sn_event_refusal *refusal)
 {
     struct sn_event *ev = NULL;
 
@@ -116,8 +118,9 @@ static void the_fields_of_a_command(void **state)
 {
     const struct fixture *f = *state;
     struct sn_event *ev = read_event(
-        &f->policy, "{" HEAD ",\"type\":\"command.onu-reboot\",\"command\":{\"target\":\"olt-7\",\"what\":\"onu-reboot\","
-                    "\"key\":{\"serial\":\"HWTC1A2B3C4D\"},\"not_after\":\"2026-11-23T00:10:00-04:00\"}}");
+        &f->policy,
+        "{" HEAD ",\"type\":\"command.onu-reboot\",\"command\":{\"target\":\"olt-7\",\"what\":\"onu-reboot\","
+        "\"key\":{\"serial\":\"HWTC1A2B3C4D\"},\"not_after\":\"2026-11-23T00:10:00-04:00\"}}");
 
     assert_string_equal(ev->type, "command.onu-reboot");
     assert_string_equal(ev->routing, "olt-7");
@@ -135,8 +138,9 @@ static void the_fields_of_a_cleanup(void **state)
 {
     const struct fixture *f = *state;
     struct sn_event *ev = read_event(
-        &f->policy, "{" HEAD "," CONTRACT ",\"type\":\"contract.cleanup\",\"parent\":\"5e0b1f2a-0000-4000-8000-000000000002\","
-                    "\"cleanup\":{\"device\":\"olt-9\",\"uid\":\"olt-9-a\",\"keys\":[{\"serial\":\"HWTC1A2B3C4D\"}]}}");
+        &f->policy,
+        "{" HEAD "," CONTRACT ",\"type\":\"contract.cleanup\",\"parent\":\"5e0b1f2a-0000-4000-8000-000000000002\","
+        "\"cleanup\":{\"device\":\"olt-9\",\"uid\":\"olt-9-a\",\"keys\":[{\"serial\":\"HWTC1A2B3C4D\"}]}}");
 
     assert_string_equal(ev->parent, "5e0b1f2a-0000-4000-8000-000000000002");
     assert_string_equal(ev->routing, "olt-9");
@@ -153,7 +157,8 @@ static void routing_prefers_onu_then_router_then_access(void **state)
         const char *body;
         const char *device;
     } rows[] = {
-        { "{\"service\":{\"onu\":{\"device\":\"a\"},\"router\":{\"device\":\"b\"},\"access\":{\"server\":\"c\"}}}", "a" },
+        { "{\"service\":{\"onu\":{\"device\":\"a\"},\"router\":{\"device\":\"b\"},\"access\":{\"server\":\"c\"}}}",
+          "a" },
         { "{\"service\":{\"router\":{\"device\":\"b\"},\"access\":{\"server\":\"c\"}}}", "b" },
         { "{\"service\":{\"access\":{\"server\":\"c\"}}}", "c" },
         { "{\"cleanup\":{\"device\":\"d\"}}", "d" },
@@ -206,7 +211,8 @@ static void a_message_without_an_id_still_has_one(void **state)
     char first[SN_UUID_TEXT_MAX];
 
     assert_int_equal(sn_event_read(&f->policy, garbage, sizeof garbage - 1, "application/msgpack",
-                                   "5e0b1f2a-0000-4000-8000-00000000000a", &ev, &refusal), -1);
+                                   "5e0b1f2a-0000-4000-8000-00000000000a", &ev, &refusal),
+                     -1);
     assert_string_equal(refusal.id, "5e0b1f2a-0000-4000-8000-00000000000a");
     assert_false(refusal.dead);
     assert_int_equal(sn_event_read(&f->policy, garbage, sizeof garbage - 1, NULL, "not a uuid", &ev, &refusal), -1);
@@ -224,14 +230,18 @@ static void a_refusal_keeps_harmless_names_only(void **state)
     const struct fixture *f = *state;
     struct sn_event_refusal refusal;
 
-    refused(&f->policy, "{\"id\":\"" UUID "\",\"type\":\"contract.moved\",\"contract\":{\"ref\":\"CT-1\"},"
-                        "\"service\":{\"onu\":{\"device\":\"olt-7\"}}}", "event.shape", &refusal);
+    refused(&f->policy,
+            "{\"id\":\"" UUID "\",\"type\":\"contract.moved\",\"contract\":{\"ref\":\"CT-1\"},"
+            "\"service\":{\"onu\":{\"device\":\"olt-7\"}}}",
+            "event.shape", &refusal);
     assert_string_equal(refusal.id, UUID);
     assert_string_equal(refusal.type, "contract.moved");
     assert_string_equal(refusal.ref, "CT-1");
     assert_string_equal(refusal.routing, "olt-7");
-    refused(&f->policy, "{\"id\":7,\"type\":\"contract.#\",\"contract\":{\"ref\":\"CT-1\\n\"},"
-                        "\"service\":{\"onu\":{\"device\":\"olt-7.#\"}}}", "event.shape", &refusal);
+    refused(&f->policy,
+            "{\"id\":7,\"type\":\"contract.#\",\"contract\":{\"ref\":\"CT-1\\n\"},"
+            "\"service\":{\"onu\":{\"device\":\"olt-7.#\"}}}",
+            "event.shape", &refusal);
     assert_true(sn_event_is_uuid(refusal.id));
     assert_string_equal(refusal.type, "");
     assert_string_equal(refusal.ref, "");
@@ -264,10 +274,10 @@ static void state_wins_over_type(void **state)
         const char *state;
         bool disagrees;
     } rows[] = {
-        { "activated", "active", false },    { "activated", "suspended", true },   { "activated", "terminated", true },
-        { "suspended", "suspended", false }, { "suspended", "active", true },      { "resumed", "active", false },
+        { "activated", "active", false },    { "activated", "suspended", true },    { "activated", "terminated", true },
+        { "suspended", "suspended", false }, { "suspended", "active", true },       { "resumed", "active", false },
         { "resumed", "suspended", true },    { "terminated", "terminated", false }, { "terminated", "active", true },
-        { "changed", "suspended", false },   { "plan_changed", "active", false },  { "moved", "terminated", true },
+        { "changed", "suspended", false },   { "plan_changed", "active", false },   { "moved", "terminated", true },
         { "onu_swapped", "active", false },  { "reconcile", "terminated", false },
     };
 
@@ -288,8 +298,8 @@ static void state_wins_over_type(void **state)
     }
 }
 
-#define ACCESS_FORMAT                                                                                                  \
-    "{" HEAD "," CONTRACT ",\"type\":\"contract.activated\",\"service\":{\"state\":\"active\"," PLAN                    \
+#define ACCESS_FORMAT                                                                                \
+    "{" HEAD "," CONTRACT ",\"type\":\"contract.activated\",\"service\":{\"state\":\"active\"," PLAN \
     ",\"access\":{\"server\":\"radius-1\",\"username\":\"ana\",\"password\":%s}}}"
 
 static void rev_of(const struct sn_event_policy *policy, const char *password, char out[SN_REV_MAX])
@@ -315,7 +325,8 @@ static void rev_depends_on_content_and_key_only(void **state)
     char two[SN_REV_MAX];
 
     sn_event_rev(a, key, one);
-    /* python: hashlib.blake2b('{"x":1,"y":[true,{"a":"ñ","b":2}]}'.encode(), key=bytes(32), digest_size=32).hexdigest()[:16] */
+    /* python: hashlib.blake2b('{"x":1,"y":[true,{"a":"ñ","b":2}]}'.encode(), key=bytes(32),
+     * digest_size=32).hexdigest()[:16] */
     assert_string_equal(one, "541dfb44e794ded7");
     sn_event_rev(b, key, two);
     assert_string_equal(one, two);
@@ -360,11 +371,14 @@ static void inline_secrets_are_sealed_in_every_place(void **state)
 {
     const struct fixture *f = *state;
     static const char text[] =
-        "{" HEAD "," CONTRACT ",\"x_note\":[\"canary-1\",{\"a\":\"canary-2\"}],\"type\":\"contract.activated\",\"service\":{"
-        "\"state\":\"active\"," PLAN ",\"access\":{\"server\":\"radius-1\",\"username\":\"ana\",\"password\":\"canary-1\"},"
+        "{" HEAD "," CONTRACT
+        ",\"x_note\":[\"canary-1\",{\"a\":\"canary-2\"}],\"type\":\"contract.activated\",\"service\":{"
+        "\"state\":\"active\"," PLAN
+        ",\"access\":{\"server\":\"radius-1\",\"username\":\"ana\",\"password\":\"canary-1\"},"
         "\"onu\":{\"device\":\"olt-7\",\"serial\":\"HWTC1A2B3C4D\",\"frame\":0,\"slot\":1,\"port\":3,"
         "\"services\":[{\"name\":\"i\",\"gemport\":1,\"vlan\":1}],\"wan\":{\"password\":\"canary-2\"},"
-        "\"wifi\":[{\"index\":1,\"ssid\":\"a\",\"key\":\"canary-3\"},{\"index\":2,\"ssid\":\"b\",\"key\":\"canary-4\"}]},"
+        "\"wifi\":[{\"index\":1,\"ssid\":\"a\",\"key\":\"canary-3\"},{\"index\":2,\"ssid\":\"b\",\"key\":\"canary-4\"}]"
+        "},"
         "\"playbooks\":[{\"name\":\"p\",\"vars\":{\"pw\":\"canary-3\",\"l\":[\"canary-4\",\"free\"]}}]}}";
     struct sn_event *ev = read_event(&f->policy, text);
     char *body = json_dumps(ev->body, 0);
@@ -378,8 +392,9 @@ static void inline_secrets_are_sealed_in_every_place(void **state)
     for (const char *p = body; (p = strstr(p, "\"sealed:")) != NULL; p++)
         sealed++;
     assert_int_equal(sealed, 8);
-    assert_int_equal(sn_secret_resolve_json(f->store, json_object_get(json_object_get(ev->service, "access"), "password"),
-                                            &secret, &err), 0);
+    assert_int_equal(sn_secret_resolve_json(
+                         f->store, json_object_get(json_object_get(ev->service, "access"), "password"), &secret, &err),
+                     0);
     assert_string_equal(secret.data, "canary-1");
     sn_secret_fini(&secret);
     free(body);
@@ -422,11 +437,12 @@ static void collect(const json_t *document, const json_t *node, const char *path
         return;
     }
     if (ref != NULL) {
-        collect(document, json_object_get(json_object_get(document, "definitions"), ref + strlen("#/definitions/")), path,
-                depth + 1, found);
+        collect(document, json_object_get(json_object_get(document, "definitions"), ref + strlen("#/definitions/")),
+                path, depth + 1, found);
         return;
     }
-    json_object_foreach (json_object_get(node, "properties"), name, member) {
+    json_object_foreach(json_object_get(node, "properties"), name, member)
+    {
         (void)snprintf(here, sizeof here, "%s%s%s", path, *path != '\0' ? "/" : "", name);
         collect(document, member, here, depth + 1, found);
     }
@@ -459,14 +475,23 @@ static void the_format_is_told_by_type_or_first_byte(void **state)
     struct sn_event_refusal refusal;
     struct sn_event *ev = NULL;
 
-    assert_int_equal(sn_event_read(&f->policy, suspended, strlen(suspended), "application/json; charset=utf-8", NULL, &ev,
-                                   &refusal), 0);
+    assert_int_equal(
+        sn_event_read(&f->policy, suspended, strlen(suspended), "application/json; charset=utf-8", NULL, &ev, &refusal),
+        0);
     sn_event_free(ev);
     assert_int_equal(sn_event_read(&f->policy, suspended, strlen(suspended), "text/plain", NULL, &ev, &refusal), 0);
     sn_event_free(ev);
-    assert_int_equal(sn_event_read(&f->policy, "\x81\xa1" "a\xc0", 4, NULL, NULL, &ev, &refusal), -1);
+    assert_int_equal(sn_event_read(&f->policy,
+                                   "\x81\xa1"
+                                   "a\xc0",
+                                   4, NULL, NULL, &ev, &refusal),
+                     -1);
     assert_string_equal(refusal.code, "event.shape"); /* read as msgpack */
-    assert_int_equal(sn_event_read(&f->policy, "\x81\xa1" "a\xc0", 4, "application/json", NULL, &ev, &refusal), -1);
+    assert_int_equal(sn_event_read(&f->policy,
+                                   "\x81\xa1"
+                                   "a\xc0",
+                                   4, "application/json", NULL, &ev, &refusal),
+                     -1);
     assert_string_equal(refusal.code, "event.syntax");
     assert_int_equal(sn_event_read(&f->policy, "", 0, NULL, NULL, &ev, &refusal), -1);
     assert_string_equal(refusal.code, "event.syntax");

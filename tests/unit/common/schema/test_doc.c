@@ -83,38 +83,69 @@ static void msgpack_is_loaded_within_limits(void **state)
     static const struct row rows[] = {
         { "nil, booleans", BYTES("\x93\xc0\xc2\xc3"), NULL, "[null,false,true]" },
         { "fixint", BYTES("\x93\x00\x7f\xe0"), NULL, "[0,127,-32]" },
-        { "uint8 to uint64", BYTES("\x94\xcc\xff\xcd\xff\xff\xce\xff\xff\xff\xff\xcf\x00\x1f\xff\xff\xff\xff\xff\xff"), NULL,
-          "[255,65535,4294967295,9007199254740991]" },
-        { "int8 to int64", BYTES("\x94\xd0\x80\xd1\x80\x00\xd2\x80\x00\x00\x00\xd3\xff\xe0\x00\x00\x00\x00\x00\x01"), NULL,
-          "[-128,-32768,-2147483648,-9007199254740991]" },
+        { "uint8 to uint64", BYTES("\x94\xcc\xff\xcd\xff\xff\xce\xff\xff\xff\xff\xcf\x00\x1f\xff\xff\xff\xff\xff\xff"),
+          NULL, "[255,65535,4294967295,9007199254740991]" },
+        { "int8 to int64", BYTES("\x94\xd0\x80\xd1\x80\x00\xd2\x80\x00\x00\x00\xd3\xff\xe0\x00\x00\x00\x00\x00\x01"),
+          NULL, "[-128,-32768,-2147483648,-9007199254740991]" },
         { "uint64 beyond 2^53 - 1", BYTES("\xcf\x00\x20\x00\x00\x00\x00\x00\x00"), "document.number", NULL },
         { "int64 below -(2^53 - 1)", BYTES("\xd3\xff\xe0\x00\x00\x00\x00\x00\x00"), "document.number", NULL },
-        { "float32, float64", BYTES("\x92\xca\x3f\x00\x00\x00\xcb\x3f\xd0\x00\x00\x00\x00\x00\x00"), NULL, "[0.5,0.25]" },
+        { "float32, float64", BYTES("\x92\xca\x3f\x00\x00\x00\xcb\x3f\xd0\x00\x00\x00\x00\x00\x00"), NULL,
+          "[0.5,0.25]" },
         { "a float without a fraction", BYTES("\xcb\x40\x08\x00\x00\x00\x00\x00\x00"), NULL, "3" },
         { "NaN", BYTES("\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00"), "document.number", NULL },
         { "infinity", BYTES("\xca\x7f\x80\x00\x00"), "document.number", NULL },
-        { "fixstr", BYTES("\xa3" "abc"), NULL, "\"abc\"" },
-        { "str8, str16, str32", BYTES("\x93\xd9\x01" "a\xda\x00\x01" "b\xdb\x00\x00\x00\x01" "c"), NULL, "[\"a\",\"b\",\"c\"]" },
-        { "array16, map16", BYTES("\xdc\x00\x01\xde\x00\x01\xa1" "a\x01"), NULL, "[{\"a\":1}]" },
-        { "array32, map32", BYTES("\xdd\x00\x00\x00\x01\xdf\x00\x00\x00\x01\xd9\x01" "a\x01"), NULL, "[{\"a\":1}]" },
-        { "a duplicate key", BYTES("\x82\xa1" "a\x01\xd9\x01" "a\x02"), "document.duplicate-key", NULL },
+        { "fixstr",
+          BYTES("\xa3"
+                "abc"),
+          NULL, "\"abc\"" },
+        { "str8, str16, str32",
+          BYTES("\x93\xd9\x01"
+                "a\xda\x00\x01"
+                "b\xdb\x00\x00\x00\x01"
+                "c"),
+          NULL, "[\"a\",\"b\",\"c\"]" },
+        { "array16, map16",
+          BYTES("\xdc\x00\x01\xde\x00\x01\xa1"
+                "a\x01"),
+          NULL, "[{\"a\":1}]" },
+        { "array32, map32",
+          BYTES("\xdd\x00\x00\x00\x01\xdf\x00\x00\x00\x01\xd9\x01"
+                "a\x01"),
+          NULL, "[{\"a\":1}]" },
+        { "a duplicate key",
+          BYTES("\x82\xa1"
+                "a\x01\xd9\x01"
+                "a\x02"),
+          "document.duplicate-key", NULL },
         { "a key that is no string", BYTES("\x81\x01\x02"), "document.syntax", NULL },
-        { "binary", BYTES("\xc4\x01" "a"), "document.syntax", NULL },
+        { "binary",
+          BYTES("\xc4\x01"
+                "a"),
+          "document.syntax", NULL },
         { "an extension", BYTES("\xd4\x01\x00"), "document.syntax", NULL },
         { "the unused type", BYTES("\xc1"), "document.syntax", NULL },
         { "nothing", BYTES(""), "document.syntax", NULL },
         { "trailing bytes", BYTES("\xc0\xc0"), "document.syntax", NULL },
         { "a cut number", BYTES("\xcf\x00\x00"), "document.syntax", NULL },
-        { "a cut string", BYTES("\xa5" "abc"), "document.syntax", NULL },
-        { "a string of 4 GiB", BYTES("\xdb\xff\xff\xff\xff" "abc"), "document.syntax", NULL },
+        { "a cut string",
+          BYTES("\xa5"
+                "abc"),
+          "document.syntax", NULL },
+        { "a string of 4 GiB",
+          BYTES("\xdb\xff\xff\xff\xff"
+                "abc"),
+          "document.syntax", NULL },
         { "an array of 2^32 - 1", BYTES("\xdd\xff\xff\xff\xff"), "document.syntax", NULL },
         { "a map of 2^32 - 1", BYTES("\xdf\xff\xff\xff\xff"), "document.syntax", NULL },
-        { "a NUL", BYTES("\xa3" "a\0b"), "document.encoding", NULL },
+        { "a NUL",
+          BYTES("\xa3"
+                "a\0b"),
+          "document.encoding", NULL },
         { "not UTF-8", BYTES("\xa2\xc0\xaf"), "document.encoding", NULL },
         { "16 levels", BYTES("\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01"), NULL,
           "[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]" },
-        { "17 levels", BYTES("\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01"), "document.too-deep",
-          NULL },
+        { "17 levels", BYTES("\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01"),
+          "document.too-deep", NULL },
     };
 
     (void)state;
@@ -123,7 +154,11 @@ static void msgpack_is_loaded_within_limits(void **state)
 
 static void every_cut_of_a_msgpack_text_is_refused(void **state)
 {
-    static const char whole[] = "\x82\xa1" "a\x93\xcd\x01\x00\xca\x3f\x00\x00\x00\xd9\x03" "abc\xa1" "b\xde\x00\x01\xa1" "c\xc0";
+    static const char whole[] = "\x82\xa1"
+                                "a\x93\xcd\x01\x00\xca\x3f\x00\x00\x00\xd9\x03"
+                                "abc\xa1"
+                                "b\xde\x00\x01\xa1"
+                                "c\xc0";
     struct sn_error err;
     json_t *doc = NULL;
 
@@ -153,7 +188,10 @@ static void sizes_are_bounded(void **state)
     static const struct row msgpack_rows[] = {
         { "4 values", BYTES("\x93\x01\x02\x03"), NULL, "[1,2,3]" },
         { "5 values", BYTES("\x94\x01\x02\x03\x04"), "document.too-large", NULL },
-        { "25 bytes", BYTES("\xb8" "aaaaaaaaaaaaaaaaaaaaaaaa"), "document.too-large", NULL },
+        { "25 bytes",
+          BYTES("\xb8"
+                "aaaaaaaaaaaaaaaaaaaaaaaa"),
+          "document.too-large", NULL },
     };
 
     (void)state;
@@ -181,10 +219,8 @@ static void errors_name_the_place_and_not_the_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(json_is_loaded_within_limits),
-        cmocka_unit_test(msgpack_is_loaded_within_limits),
-        cmocka_unit_test(every_cut_of_a_msgpack_text_is_refused),
-        cmocka_unit_test(sizes_are_bounded),
+        cmocka_unit_test(json_is_loaded_within_limits),           cmocka_unit_test(msgpack_is_loaded_within_limits),
+        cmocka_unit_test(every_cut_of_a_msgpack_text_is_refused), cmocka_unit_test(sizes_are_bounded),
         cmocka_unit_test(errors_name_the_place_and_not_the_text),
     };
 

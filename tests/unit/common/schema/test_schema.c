@@ -39,7 +39,8 @@ static void what_is_not_understood_does_not_compile(void **state)
         { "{\"format\": \"ipv4\"}", "schema.keyword", "\"format\"" },
         { "{\"properties\": {\"a\": {\"formta\": 1}}}", "schema.keyword", "#/properties/a: " },
         { "{\"definitions\": {\"unused\": {\"x\": 1}}}", "schema.keyword", "#/definitions/unused: " },
-        { "{\"properties\": {\"a\": {\"$ref\": \"#/definitions/b\", \"maxLenght\": 1}}, \"definitions\": {\"b\": true}}",
+        { "{\"properties\": {\"a\": {\"$ref\": \"#/definitions/b\", \"maxLenght\": 1}}, \"definitions\": {\"b\": "
+          "true}}",
           "schema.keyword", "\"maxLenght\"" },
         { "{\"properties\": {\"a\": {\"$id\": \"b\"}}}", "schema.keyword", "$id" },
         { "{\"$ref\": \"other.json#/a\"}", "schema.reference", "other.json" },
@@ -101,8 +102,8 @@ static void a_violation_has_place_and_rule(void **state)
         { "{\"uniqueItems\": true}", "[1, {\"a\": 2}, {\"a\": 2.0}]", "", "uniqueItems" },
         { "{\"contains\": {\"const\": 3}}", "[1, 2]", "", "contains" },
         /* the first in document order, not in the schema's */
-        { "{\"properties\": {\"a\": {\"type\": \"string\"}, \"b\": {\"type\": \"string\"}}}", "{\"b\": 1, \"a\": 1}", "/b",
-          "type string" },
+        { "{\"properties\": {\"a\": {\"type\": \"string\"}, \"b\": {\"type\": \"string\"}}}", "{\"b\": 1, \"a\": 1}",
+          "/b", "type string" },
     };
 
     (void)state;
@@ -174,8 +175,9 @@ static void unknown_properties_can_be_told_from_other_faults(void **state)
 static void hostile_work_is_bounded(void **state)
 {
     struct sn_schema *endless = compile("{\"$ref\": \"#\"}");
-    struct sn_schema *twofold = compile("{\"definitions\": {\"a\": {\"anyOf\": [{\"$ref\": \"#/definitions/a\"}, "
-                                        "{\"$ref\": \"#/definitions/a\"}]}}, \"allOf\": [{\"$ref\": \"#/definitions/a\"}]}");
+    struct sn_schema *twofold =
+        compile("{\"definitions\": {\"a\": {\"anyOf\": [{\"$ref\": \"#/definitions/a\"}, "
+                "{\"$ref\": \"#/definitions/a\"}]}}, \"allOf\": [{\"$ref\": \"#/definitions/a\"}]}");
     struct sn_schema *backtracking = compile("{\"pattern\": \"^(a+)+$\"}");
     struct sn_schema *negated = compile("{\"not\": {\"pattern\": \"^(a+)+$\"}}");
     struct sn_violation violation;

@@ -19,7 +19,8 @@ static void plain_values_are_those_of_json(void **state)
     } rows[] = {
         { "a: 1", "{\"a\":1}" },
         { "[0, -7, 2.5, 1.0, 1e3]", "[0,-7,2.5,1,1000]" },
-        { "[true, false, null, ~, yes, no, on, off, True]", "[true,false,null,\"~\",\"yes\",\"no\",\"on\",\"off\",\"True\"]" },
+        { "[true, false, null, ~, yes, no, on, off, True]",
+          "[true,false,null,\"~\",\"yes\",\"no\",\"on\",\"off\",\"True\"]" },
         { "[0644, 0x10, 1_000, +1, .5, 5., 1:30, -, 12-3]",
           "[\"0644\",\"0x10\",\"1_000\",\"+1\",\".5\",\"5.\",\"1:30\",\"-\",\"12-3\"]" },
         { "[\"1\", '2', \"true\"]", "[\"1\",\"2\",\"true\"]" },
@@ -99,9 +100,15 @@ static void each_value_has_its_line(void **state)
         const char *pointer;
         int line;
     } rows[] = {
-        { "", 2 },          { "/schema", 2 },          { "/targets", 3 },
-        { "/targets/0", 4 }, { "/targets/0/plans", 5 }, { "/targets/0/plans/a~1b~0c", 6 },
-        { "/targets/0/plans/a~1b~0c/p", 6 }, { "/targets/1", 7 }, { "/targets/1/id", 7 },
+        { "", 2 },
+        { "/schema", 2 },
+        { "/targets", 3 },
+        { "/targets/0", 4 },
+        { "/targets/0/plans", 5 },
+        { "/targets/0/plans/a~1b~0c", 6 },
+        { "/targets/0/plans/a~1b~0c/p", 6 },
+        { "/targets/1", 7 },
+        { "/targets/1/id", 7 },
     };
     struct sn_error err;
     json_t *doc = NULL;
@@ -111,7 +118,8 @@ static void each_value_has_its_line(void **state)
     assert_int_equal(sn_doc_load_yaml(text, sizeof text - 1, &file, &doc, &lines, &err), 0);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (json_integer_value(json_object_get(lines, rows[i].pointer)) != rows[i].line)
-            fail_msg("%s is on line %d", rows[i].pointer, (int)json_integer_value(json_object_get(lines, rows[i].pointer)));
+            fail_msg("%s is on line %d", rows[i].pointer,
+                     (int)json_integer_value(json_object_get(lines, rows[i].pointer)));
     }
     json_decref(doc);
     json_decref(lines);
