@@ -5,6 +5,7 @@
 import decimal
 import json
 import socket
+import struct
 import subprocess
 import threading
 
@@ -17,10 +18,12 @@ LEVELS = (200, 300, 400, 500, 600)
 class Probe:
     """One broker-probe: commands in, events out, in the order in which they came."""
 
-    def __init__(self, program, server, log, wait, password=None, port=None, **settings):
+    def __init__(self, program, server, log, wait, password=None, port=None, stack_kb=None, **settings):
         ladder = {f"level{i + 1}": ms for i, ms in enumerate(LEVELS)}
         words = [program, server.host, port or server.port, server.vhost, server.user, password or server.password]
         words += [f"{name}={value}" for name, value in {**ladder, **settings}.items()]
+        if stack_kb:
+            words = ["/usr/bin/prlimit", f"--stack={stack_kb * 1024}", *words]
         self.log = log
         self.wait = wait
         self.events = []
@@ -646,6 +649,50 @@ def test_hostile_properties_reach_nobody(ready, witness, case):
     for event in ready.find("headers"):
         assert event["origin"] == "" and event["replay"] == "" and event["first_death"] == "", event
         assert event["attempt"] in (0, -2**63), event
+
+
+class RawTable(dict):
+    """A header table given as its encoded entries."""
+
+
+@pytest.fixture
+def raw_tables(monkeypatch):
+    encode = pika.data.encode_table
+
+    def encode_table(pieces, table):
+        if not isinstance(table, RawTable):
+            return encode(pieces, table)
+        pieces.append(struct.pack(">I", len(table["raw"])) + table["raw"])
+        return 4 + len(table["raw"])
+    monkeypatch.setattr(pika.data, "encode_table", encode_table)
+
+
+def deep(levels):
+    """Tables in tables, each with nothing but the next under an empty name."""
+    return RawTable(raw=b"".join(b"\0F" + struct.pack(">I", 6 * (levels - 1 - i)) for i in range(levels)))
+
+
+def test_deepest_headers_do_not_break_the_consumer(probe, witness, raw_tables):
+    """librabbitmq decodes tables by recursion without a limit: the stack must hold the deepest that fits a frame."""
+    one = probe(stack_kb=512)       # of every thread of the process
+    one.must("base")
+    one.must("device", "olt-1")
+    one.send("auto", "ack")
+    one.send("want", "silver.device.olt-1", 5)
+    put(witness, "", "silver.device.olt-1", "hostile", headers=deep(21500))
+    put(witness, "", "silver.device.olt-1", "after")
+    one.expect("delivered", id="after")
+    assert one.ids() == ["hostile", "after"] and len(one.find("up")) == 1
+
+
+def test_headers_that_outgrow_the_frame_are_received(ready, witness):
+    """The broker adds x-death to headers that filled the agreed frame, and sends them in one frame all the same."""
+    ready.send("auto", "ack")
+    ready.send("want", "silver.device.olt-1", 5)
+    headers = {"silver-delay": 200, **{f"key-{i:05}": "v" * 1000 for i in range(129)}}
+    put(witness, "silver.retry", "silver.device.olt-1", "grown", headers=headers)
+    ready.expect("headers", id="grown", first_death="expired")
+    assert len(ready.find("up")) == 1
 
 
 def test_message_id_that_is_none(ready, witness):

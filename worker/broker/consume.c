@@ -15,6 +15,7 @@ enum {
     EVENTS_PER_TURN = 256,
     STALL_DEFAULT_MS = 60000,
     WHY_MAX = SN_ERROR_TEXT_MAX,
+    STACK_MIN = 7 << 20, /* bytes */
 };
 
 /* A delivery that nobody settled yet. */
@@ -379,8 +380,9 @@ static int work(struct sn_consumer *c, int64_t now_ms, struct sn_error *err)
     return sn_subs_turn(&c->subs, now_ms, err);
 }
 
-void sn_consumer_run(struct sn_consumer *c)
+static void *run(void *arg)
 {
+    struct sn_consumer *c = arg;
     int64_t now_ms = sn_clock_mono_ms();
     struct sn_error err;
 
@@ -397,6 +399,41 @@ void sn_consumer_run(struct sn_consumer *c)
     sn_amqp_close(&c->link, true);
     forget_link(c);
     set_why(c, "stopped");
+    return NULL;
+}
+
+static size_t stack_size(void)
+{
+    pthread_attr_t attr;
+    size_t size = 0;
+
+    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+        (void)pthread_attr_getstacksize(&attr, &size);
+        pthread_attr_destroy(&attr);
+    }
+    return size;
+}
+
+/* The library decodes headers by recursion: a message whose tables are nested as deep as a frame allows takes 2 to 4 MB
+ * of stack, and would kill the process again at each redelivery. */
+void sn_consumer_run(struct sn_consumer *c)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    int failed;
+
+    if (stack_size() >= STACK_MIN) {
+        (void)run(c);
+        return;
+    }
+    pthread_attr_init(&attr);
+    (void)pthread_attr_setstacksize(&attr, STACK_MIN);
+    failed = pthread_create(&thread, &attr, run, c);
+    pthread_attr_destroy(&attr);
+    if (failed == 0)
+        (void)pthread_join(thread, NULL);
+    else
+        sn_log(c->log, SN_LOG_ERROR, "broker", "the consumer cannot run: no thread", "why", strerror(failed), NULL);
 }
 
 int sn_consumer_new(const struct sn_broker_conf *conf, const struct sn_consumer_ops *ops, void *arg,
