@@ -138,9 +138,9 @@ static int read_string_header(struct reader *r, size_t *ret_len)
 
 static int read_member(struct reader *r, json_t *object, unsigned depth)
 {
-    const char *name;
-    size_t len;
-    json_t *value;
+    const char *name = NULL;
+    size_t len = 0;
+    json_t *value = NULL;
 
     if (read_string_header(r, &len) < 0 || read_text(r, len, &name) < 0)
         return -1;

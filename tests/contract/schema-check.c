@@ -102,9 +102,9 @@ static int mode_shape(const struct sn_schemas *schemas, int count, char **files)
     size_t cap = 0;
     ssize_t len;
 
-    for (size_t i = 0; count > 0 && i < SN_SCHEMA_COUNT; i++) {
+    for (int i = 0; count > 0 && i < SN_SCHEMA_COUNT; i++) {
         if (strcmp(files[0], names[i]) == 0)
-            schema = sn_schemas_get(schemas, i);
+            schema = sn_schemas_get(schemas, (enum sn_schema_id)i);
     }
     if (schema == NULL)
         return 2;
