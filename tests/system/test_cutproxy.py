@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cutting proxy cuts where it was told to, and nowhere else."""
+
+import contextlib
+import socket
+import threading
+
+import psycopg2
+import pytest
+
+from cutproxy import CLOSE, RESET, SILENCE, TO_CLIENT, TO_SERVER, CutProxy
+
+
+class Peer:
+    """A server that keeps what it gets per connection and answers each piece with `answer(piece)`."""
+
+    def __init__(self, answer=None):
+        self.answer = answer
+        self.got = []
+        self.ends = []                      # "end" or "reset", per connection
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def stop(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)       # accept() in the other thread keeps the port otherwise
+        self.listener.close()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self.listener.accept()
+                self.got.append(b"")
+                self.ends.append(None)
+                threading.Thread(target=self.serve, args=(sock, len(self.got) - 1), daemon=True).start()
+
+    def serve(self, sock, index):
+        with sock:
+            try:
+                while data := sock.recv(65536):
+                    self.got[index] += data
+                    if self.answer:
+                        sock.sendall(self.answer(data))
+                self.ends[index] = "end"
+            except ConnectionError:
+                self.ends[index] = "reset"
+
+
+@pytest.fixture
+def echo():
+    peer = Peer(answer=lambda data: data)
+    yield peer
+    peer.stop()
+
+
+@pytest.fixture
+def proxy(echo):
+    with CutProxy("127.0.0.1", echo.port) as one:
+        yield one
+
+
+def dial(proxy):
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+
+
+def read(sock, size):
+    data = b""
+    while len(data) < size and (part := sock.recv(size - len(data))):
+        data += part
+    return data
+
+
+def ending(sock):
+    """How the stream ends, and what came before."""
+    data = b""
+    try:
+        while part := sock.recv(65536):
+            data += part
+        return "end", data
+    except ConnectionError:
+        return "reset", data
+
+
+def test_passes_everything_unchanged(proxy, echo):
+    body = bytes(range(256)) * 8192
+    with dial(proxy) as sock:
+        sender = threading.Thread(target=sock.sendall, args=(body,))
+        sender.start()
+        assert read(sock, len(body)) == body
+        sender.join()
+        sock.shutdown(socket.SHUT_WR)
+        assert ending(sock) == ("end", b"")
+    assert echo.got == [body]
+    assert proxy.passed() == [(len(body), len(body))]
+
+
+@pytest.mark.parametrize("how, end", [(CLOSE, "end"), (RESET, "reset")])
+@pytest.mark.parametrize("after", [0, 1, 5, 9])
+def test_cut_to_server_at_byte_n(proxy, echo, wait, after, how, end):
+    cut = proxy.cut(TO_SERVER, after=after, how=how)
+    with dial(proxy) as sock:
+        with contextlib.suppress(ConnectionError):
+            sock.sendall(b"0123456789")
+        assert ending(sock)[0] == end
+        cut.wait()
+        wait(lambda: echo.ends == [end], "the server to see the end")
+    assert echo.got == [b"0123456789"[:after]]
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 9])
+def test_cut_to_client_at_byte_n_after_the_server_got_all(proxy, echo, wait, after):
+    cut = proxy.cut(TO_CLIENT, after=after) if after else None
+    with dial(proxy) as sock:
+        if after == 0:                      # armed on a living link: not one byte of the answer
+            wait(lambda: proxy.links == 1, "the link")
+            proxy.hold(TO_CLIENT)
+            sock.sendall(b"0123456789")
+            wait(lambda: echo.got == [b"0123456789"], "the request to arrive")
+            cut = proxy.cut(TO_CLIENT, after=0)
+        else:
+            sock.sendall(b"0123456789")
+        cut.wait()
+        assert ending(sock) == ("end", b"0123456789"[:after])
+    assert echo.got == [b"0123456789"]
+
+
+def test_cut_when_a_text_has_passed_in_pieces(proxy, echo, wait):
+    cut = proxy.cut(TO_SERVER, when=b"COMMIT")
+    with dial(proxy) as sock:
+        for piece in (b"BEGIN; COM", b"M", b"IT; SELECT"):
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(piece)
+            if not piece.startswith(b"IT"):
+                read(sock, len(piece))
+        cut.wait()
+        wait(lambda: echo.ends == ["end"], "the server to see the end")
+    assert echo.got == [b"BEGIN; COMMIT"]
+
+
+def test_count_starts_when_armed_and_one_link_is_cut(proxy, echo):
+    with dial(proxy) as first, dial(proxy) as second:
+        for sock in (first, second):
+            sock.sendall(b"hello")
+            assert read(sock, 5) == b"hello"
+        cut = proxy.cut(TO_SERVER, after=3)
+        second.sendall(b"ab")
+        assert read(second, 2) == b"ab"
+        assert not cut.happened
+        second.sendall(b"cd")
+        cut.wait()
+        assert ending(second)[0] == "end"
+        first.sendall(b"still here")
+        assert read(first, 10) == b"still here"
+    assert sorted(echo.got) == [b"helloabc", b"hellostill here"]
+
+
+def test_silence_keeps_both_ends_open(proxy, echo, wait):
+    cut = proxy.cut(TO_SERVER, after=2, how=SILENCE)
+    with dial(proxy) as sock:
+        sock.sendall(b"abcd")
+        cut.wait()
+        sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            while sock.recv(10):
+                pass
+        assert echo.ends == [None]
+    with dial(proxy) as other:
+        other.sendall(b"xy")
+        assert read(other, 2) == b"xy"
+    wait(lambda: echo.got == [b"ab", b"xy"], "the bytes before the cut, and no other")
+
+
+def test_hold_and_release_lose_nothing(proxy, echo, wait):
+    with dial(proxy) as sock:
+        sock.sendall(b"a")
+        assert read(sock, 1) == b"a"
+        proxy.hold(TO_CLIENT)
+        sock.sendall(b"bc")
+        wait(lambda: echo.got == [b"abc"], "the held answer's request")
+        sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+        sock.settimeout(10)
+        proxy.release()
+        assert read(sock, 2) == b"bc"
+
+
+def test_close_refuses_and_open_accepts_on_the_same_port(proxy, echo):
+    port = proxy.port
+    with dial(proxy) as sock:
+        sock.sendall(b"a")
+        assert read(sock, 1) == b"a"
+        proxy.close()
+        assert ending(sock)[0] == "reset"
+    with pytest.raises(ConnectionRefusedError):
+        dial(proxy)
+    proxy.open()
+    assert proxy.port == port
+    with dial(proxy) as sock:
+        sock.sendall(b"b")
+        assert read(sock, 1) == b"b"
+
+
+def test_server_gone_is_a_reset(proxy, echo):
+    echo.stop()
+    with pytest.raises(ConnectionError):        # of the connect, when the reset is quick
+        with dial(proxy) as sock:
+            sock.sendall(b"a")
+            sock.recv(1)
+
+
+def test_a_cut_that_cannot_be_is_refused(proxy):
+    with pytest.raises(ValueError):
+        proxy.cut(TO_SERVER)
+
+
+def test_commit_that_was_done_and_not_answered(lab, wait):
+    """What it is for: PostgreSQL has committed, and its client does not know."""
+    lab.pg.query("silver", "CREATE SCHEMA silver")
+    lab.pg.query("silver", "CREATE TABLE silver.t (n int)")
+    lab.pg.query("silver", "GRANT ALL ON SCHEMA silver TO silver_ledger")
+    lab.pg.query("silver", "GRANT ALL ON silver.t TO silver_ledger")
+    with CutProxy(lab.pg.host, lab.pg.port) as proxy, contextlib.closing(psycopg2.connect(
+            dbname="silver", user="silver_ledger", password=lab.pg.passwords["silver_ledger"], host="127.0.0.1",
+            port=proxy.port, sslmode="disable")) as link:
+        with link.cursor() as cursor:
+            cursor.execute("INSERT INTO silver.t VALUES (1)")
+        cut = proxy.cut(TO_SERVER, when=b"COMMIT\0")
+        answered = proxy.passed()[-1][1]
+        with pytest.raises(psycopg2.OperationalError):
+            link.commit()
+        assert cut.happened
+        assert proxy.passed()[-1][1] == answered
+        wait(lambda: lab.pg.query("silver", "SELECT n FROM silver.t") == [(1,)], "the commit to be done")
