@@ -168,16 +168,3 @@ def forbidden_text(tree):
                 match = re.search(pattern, line)
                 if match:
                     yield path, number, match.group(0), f"{match.group(0)}: {what}"
-
-
-@rule
-def verdict_code(tree):
-    """Every code that a verdict carries has its row of three sentences in the catalogue."""
-    rows = {match.group(1) for path in tree.named(".c", under=("worker/ctl",))
-            for match in re.finditer(r'^ *\{ "([a-z0-9-]+\.[a-z0-9.-]+)",', tree.text(path), re.M)}
-    for path in tree.named(".c", under=PRODUCT):
-        text = tree.text(path)
-        for match in re.finditer(r'sn_verdict_set\([^;"]*?SN_[A-Z_]+,\s*"([^"]+)"', text):
-            if match.group(1) not in rows:
-                line = text[:match.start(1)].count("\n") + 1
-                yield path, line, match.group(1), f"{match.group(1)} has no row in worker/ctl's catalogue"
