@@ -310,6 +310,8 @@ static bool check_member(struct check *c, const struct sn_node *node, const char
         return false;
     for (size_t i = 0; i < node->pattern_properties.len; i++) {
         const struct sn_member_rule *member = &node->pattern_properties.rules[i];
+        if (strncmp(name, member->name + 1, member->prefix_len) != 0)
+            continue;
         if (!matches(c, member->pattern, name, strlen(name), here)) {
             if (c->broken)
                 return false;

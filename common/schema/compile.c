@@ -90,6 +90,17 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct sn_member_rule *)a)->name, ((const struct sn_member_rule *)b)->name);
 }
 
+/* Letters, digits and `_` that every match begins with: `^x_[a-z]+$` -> 2. */
+static size_t literal_prefix(const char *pattern)
+{
+    size_t len;
+
+    if (pattern[0] != '^' || strchr(pattern, '|') != NULL)
+        return 0;
+    len = strspn(pattern + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    return len > 0 && strchr("?*+{", pattern[1 + len]) != NULL && pattern[1 + len] != '\0' ? len - 1 : len;
+}
+
 static int compile_members(struct compiler *c, const json_t *value, struct sn_member_rules *list, bool patterns)
 {
     const char *name;
@@ -106,6 +117,7 @@ static int compile_members(struct compiler *c, const json_t *value, struct sn_me
         rule->name = name;
         if (patterns && compile_pattern(c, name, &rule->pattern) < 0)
             return -1;
+        rule->prefix_len = patterns ? literal_prefix(name) : 0;
         if (compile_at(c, name, source, &rule->node) < 0)
             return -1;
     }

@@ -77,19 +77,18 @@ static int walk_fault(struct walk *w, const struct step *at, const char *code, c
 /* Gives in *replacement another value to put in this place, or NULL. */
 static int walk_number(struct walk *w, const json_t *value, const struct step *at, json_t **replacement)
 {
-    struct sn_buf pointer = SN_BUF_INIT;
+    struct sn_error number_err;
     json_t *number;
-    bool same = json_is_integer(value);
 
-    add_pointer(&pointer, at);
-    if (same)
-        number = sn_doc_integer(json_integer_value(value), sn_buf_str(&pointer), w->err);
-    else
-        number = sn_doc_real(json_real_value(value), sn_buf_str(&pointer), w->err);
-    sn_buf_fini(&pointer);
+    if (json_is_integer(value) && json_integer_value(value) <= SN_DOC_INTEGER_MAX &&
+        json_integer_value(value) >= -SN_DOC_INTEGER_MAX)
+        return 0;
+    if (json_is_integer(value))
+        return walk_fault(w, at, "document.number", "the integer is beyond 2^53 - 1");
+    number = sn_doc_real(json_real_value(value), "", &number_err);
     if (number == NULL)
-        return -1;
-    if (json_typeof(number) == json_typeof(value))
+        return walk_fault(w, at, number_err.code, "a number that cannot be held");
+    if (json_is_real(number))
         json_decref(number);
     else
         *replacement = number;

@@ -40,6 +40,7 @@ struct sn_node_list {
 struct sn_member_rule {
     const char *name;     /* property, or the pattern's text */
     pcre2_code *pattern;  /* patternProperties only */
+    size_t prefix_len;    /* so many literal characters follow the pattern's `^`: a cheap no for most names */
     struct sn_node *node; /* NULL for a dependency that is a list of names */
     const json_t *names;  /* dependencies only */
 };
