@@ -27,11 +27,21 @@ static bool holds_nothing(const char *text, size_t len)
     return true;
 }
 
-int sn_yaml_file_parse(const char *name, const char *text, size_t len, struct sn_yaml_file *ret, struct sn_error *err)
+static int fail(struct sn_error *err, const char *area, const char *what, const char *place, const char *why)
+{
+    char code[SN_CODE_MAX];
+
+    (void)snprintf(code, sizeof(code), "%s.%s", area, what);
+    return sn_error_set(err, code, "%s: %s", place, why);
+}
+
+int sn_yaml_file_parse(const char *name, const char *area, const char *text, size_t len, struct sn_yaml_file *ret,
+                       struct sn_error *err)
 {
     const struct sn_doc_limits limits = SN_DOC_LIMITS_FILE;
     struct sn_yaml_file file = { .name = strdup(name) };
     char cause[SN_ERROR_TEXT_MAX];
+    char place[SN_ERROR_TEXT_MAX];
     unsigned line;
     int used = 0;
 
@@ -49,14 +59,15 @@ int sn_yaml_file_parse(const char *name, const char *text, size_t len, struct sn
     }
     (void)snprintf(cause, sizeof(cause), "%s", err->text);
     if (sscanf(cause, "line %u: %n", &line, &used) == 1 && used > 0)
-        (void)sn_error_set(err, err->code, "%s:%u: %s", name, line, cause + used);
+        (void)snprintf(place, sizeof(place), "%s:%u", name, line);
     else
-        (void)sn_error_set(err, err->code, "%s: %s", name, cause);
+        (void)snprintf(place, sizeof(place), "%s", name);
+    (void)fail(err, area, "syntax", place, cause + used);
     sn_yaml_file_fini(&file);
     return -1;
 }
 
-int sn_yaml_file_read(const char *path, struct sn_yaml_file *ret, struct sn_error *err)
+int sn_yaml_file_read(const char *path, const char *area, struct sn_yaml_file *ret, struct sn_error *err)
 {
     const struct sn_doc_limits limits = SN_DOC_LIMITS_FILE;
     struct sn_buf text = SN_BUF_INIT_MAX(limits.bytes_max);
@@ -66,15 +77,15 @@ int sn_yaml_file_read(const char *path, struct sn_yaml_file *ret, struct sn_erro
     int rc = -1;
 
     if (f == NULL)
-        return sn_error_set(err, "file.unreadable", "%s: %s", path, strerrordesc_np(errno));
+        return fail(err, area, "unreadable", path, strerrordesc_np(errno));
     while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0 && !text.failed)
         sn_buf_add(&text, chunk, n);
     if (ferror(f) != 0)
-        sn_error_set(err, "file.unreadable", "%s: %s", path, strerrordesc_np(errno));
+        (void)fail(err, area, "unreadable", path, strerrordesc_np(errno));
     else if (text.failed)
-        sn_error_set(err, "document.too-large", "%s: longer than %zu bytes", path, limits.bytes_max);
+        (void)fail(err, area, "syntax", path, "the file is too long");
     else
-        rc = sn_yaml_file_parse(path, sn_buf_str(&text), text.len, ret, err);
+        rc = sn_yaml_file_parse(path, area, sn_buf_str(&text), text.len, ret, err);
     explicit_bzero(chunk, sizeof(chunk));
     (void)fclose(f);
     sn_buf_fini(&text);

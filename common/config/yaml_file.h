@@ -17,9 +17,9 @@ struct sn_yaml_file {
     json_t *lines; /* JSON pointer -> line */
 };
 
-/* Errors: file.unreadable, document.* of the loader. *ret is written only on success. */
-int sn_yaml_file_read(const char *path, struct sn_yaml_file *ret, struct sn_error *err) SN_MUSTCHECK;
-int sn_yaml_file_parse(const char *name, const char *text, size_t len, struct sn_yaml_file *ret,
+/* Errors: <area>.unreadable, <area>.syntax (whatever the loader refuses). *ret is written only on success. */
+int sn_yaml_file_read(const char *path, const char *area, struct sn_yaml_file *ret, struct sn_error *err) SN_MUSTCHECK;
+int sn_yaml_file_parse(const char *name, const char *area, const char *text, size_t len, struct sn_yaml_file *ret,
                        struct sn_error *err) SN_MUSTCHECK;
 void sn_yaml_file_fini(struct sn_yaml_file *file);
 

@@ -118,7 +118,7 @@ int sn_inventory_load_file(const char *path, const struct sn_schemas *schemas, s
     struct sn_yaml_file file;
     int rc;
 
-    if (sn_yaml_file_read(path, &file, err) != 0)
+    if (sn_yaml_file_read(path, "inventory", &file, err) != 0)
         return -1;
     rc = build(&file, schemas, ret, err);
     sn_yaml_file_fini(&file);
@@ -131,7 +131,7 @@ int sn_inventory_load_text(const char *text, size_t len, const struct sn_schemas
     struct sn_yaml_file file;
     int rc;
 
-    if (sn_yaml_file_parse("inventory", text, len, &file, err) != 0)
+    if (sn_yaml_file_parse("inventory", "inventory", text, len, &file, err) != 0)
         return -1;
     rc = build(&file, schemas, ret, err);
     sn_yaml_file_fini(&file);

@@ -27,8 +27,8 @@ struct sn_target {
 
 struct sn_inventory;
 
-/* Texts read `<file>:<line>: targets[3].port: maximum 65535`. Errors: file.unreadable, document.* (YAML), inventory.shape (schema),
- * inventory.duplicate-id, inventory.duplicate-uid, inventory.duplicate-address, inventory.link. */
+/* Texts read `<file>:<line>: targets[3].port: maximum 65535`. Errors: inventory.unreadable, inventory.syntax (YAML), inventory.shape
+ * (schema), inventory.duplicate-id, inventory.duplicate-uid, inventory.duplicate-address, inventory.link. */
 int sn_inventory_load_file(const char *path, const struct sn_schemas *schemas, struct sn_inventory **ret,
                            struct sn_error *err) SN_MUSTCHECK;
 int sn_inventory_load_text(const char *text, size_t len, const struct sn_schemas *schemas, struct sn_inventory **ret,

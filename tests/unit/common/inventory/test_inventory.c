@@ -164,9 +164,9 @@ static void shape_faults_name_line_and_path(void **state)
     assert_fault(state, HEAD OLT("olt-7", "    address: 10.0.0.7\n    port: 70000\n"), "inventory.shape",
                  "inventory:8: targets[0].port: maximum 65535");
     assert_fault(state, "schema: silver.inventory/1\n", "inventory.shape", "inventory:1: required targets");
-    assert_fault(state, HEAD "  - id: x\n   driver: bad indent\n", "document.syntax",
+    assert_fault(state, HEAD "  - id: x\n   driver: bad indent\n", "inventory.syntax",
                  "inventory:4: …");
-    assert_fault(state, HEAD "  - id: x\n    id: y\n", "document.duplicate-key", "inventory:4: …");
+    assert_fault(state, HEAD "  - id: x\n    id: y\n", "inventory.syntax", "inventory:4: …");
 }
 
 static void ids_and_uids_are_unique(void **state)
@@ -228,10 +228,10 @@ static void file_that_is_not_there(void **state)
     struct sn_error err;
 
     assert_int_equal(sn_inventory_load_file("/nonexistent/inventory.yaml", schemas_of(state), &inv, &err), -1);
-    assert_string_equal(err.code, "file.unreadable");
+    assert_string_equal(err.code, "inventory.unreadable");
     assert_string_equal(err.text, "/nonexistent/inventory.yaml: No such file or directory");
     assert_int_equal(sn_inventory_load_file("/", schemas_of(state), &inv, &err), -1);
-    assert_string_equal(err.code, "file.unreadable");
+    assert_string_equal(err.code, "inventory.unreadable");
     assert_null(inv);
 }
 
