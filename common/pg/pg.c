@@ -141,14 +141,14 @@ static PGconn *connect_start(const struct sn_pg_conf *conf)
 
 static int connect_fail(PGconn *conn, const struct sn_pg_conf *conf, struct sn_pg_error *err)
 {
-    enum sn_pg_class class = connect_class(conn, err->sqlstate);
+    enum sn_pg_class class = PQconnectionNeedsPassword(conn) ? SN_PG_AUTH : connect_class(conn, err->sqlstate);
     const char *text = PQerrorMessage(conn);
 
     /* "connection to server at "x", port n failed: FATAL:  28P01": our own words say more */
     if (class == SN_PG_AUTH) {
         err->class = class;
-        return sn_error_set(&err->error, class_code(class), "login to database %s as %s was refused (SQLSTATE %s)",
-                            conf->database, conf->user, err->sqlstate);
+        return sn_error_set(&err->error, class_code(class), "login to database %s as %s was refused (%s)", conf->database,
+                            conf->user, err->sqlstate[0] != '\0' ? err->sqlstate : "a password is asked for");
     }
     return fail(err, class, text[0] != '\0' ? text : "no connection");
 }
@@ -208,8 +208,15 @@ bool sn_pg_broken(const struct sn_pg *pg)
 
 int sn_pg_idle(struct sn_pg *pg)
 {
-    if (!pg->broken && (!PQconsumeInput(pg->conn) || PQstatus(pg->conn) != CONNECTION_OK))
-        pg->broken = true;
+    struct pollfd p = { .fd = pg->broken ? -1 : PQsocket(pg->conn), .events = POLLIN };
+
+    /* The server's last words come first, the end of the link after them: read until there is nothing to read. */
+    while (!pg->broken && poll(&p, 1, 0) > 0) {
+        if (!PQconsumeInput(pg->conn) || PQstatus(pg->conn) != CONNECTION_OK)
+            pg->broken = true;
+        else
+            (void)PQisBusy(pg->conn); /* takes notices out of libpq's buffer */
+    }
     return pg->broken ? -1 : 0;
 }
 

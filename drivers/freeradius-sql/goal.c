@@ -193,16 +193,19 @@ static void read_sessions(const json_t *data, struct frsql_have *h)
 static bool whole(const json_t *data)
 {
     static const char *const arrays[] = { "check", "reply", "groups", "sessions" };
-    static const char *const objects[] = { "plan", "suspend", "password" };
+    static const char *const groups[] = { "plan", "suspend" };
 
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
         if (!json_is_array(json_object_get(data, arrays[i])))
             return false;
     }
-    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
-        if (!json_is_object(json_object_get(data, objects[i])))
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        const json_t *group = json_object_get(data, groups[i]);
+        if (!json_is_array(json_object_get(group, "check")) || !json_is_array(json_object_get(group, "reply")))
             return false;
     }
+    if (!json_is_integer(json_object_get(json_object_get(data, "password"), "rows")))
+        return false;
     return json_object_get(data, "fence") != NULL && json_object_get(data, "holder") != NULL &&
            json_object_get(data, "address_holder") != NULL && json_is_integer(json_object_get(data, "open"));
 }
