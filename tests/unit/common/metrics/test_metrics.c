@@ -200,19 +200,26 @@ static void catalogue_says_what_the_rows_say(void **state)
 }
 
 #define THREADS 4
-#define TURNS 5000
+#define TURNS 100000
+
+struct measuring {
+    struct sn_metrics *m;
+    pthread_barrier_t start;
+};
 
 /* Several threads use one series and make others, while the text is written. */
 static void *measure(void *arg)
 {
-    struct sn_metrics *m = arg;
+    struct measuring *measuring = arg;
+    struct sn_metrics *m = measuring->m;
     struct sn_metric_series *shared = sn_metrics_series(m, JOBS, (const char *const[]){ "olt-7", "applied" });
     char device[16];
 
+    (void)pthread_barrier_wait(&measuring->start);
     for (int i = 0; i < TURNS; i++) {
         sn_metric_add(shared, 1);
         sn_metric_observe(sn_metrics_series(m, TOOK, NULL), 0.5);
-        if (i % 500 == 0) {
+        if (i % 10000 == 0) {
             struct sn_buf out = SN_BUF_INIT;
             snprintf(device, sizeof(device), "d-%d", i);
             sn_metric_set(sn_metrics_series(m, DEPTH, (const char *const[]){ device }), i);
@@ -225,12 +232,15 @@ static void *measure(void *arg)
 
 static void threads_lose_nothing(void **state)
 {
+    struct measuring measuring = { .m = *state };
     pthread_t threads[THREADS];
 
+    assert_int_equal(pthread_barrier_init(&measuring.start, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, measure, *state), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, measure, &measuring), 0);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    (void)pthread_barrier_destroy(&measuring.start);
     assert_true(sn_metric_value(series(state, JOBS, "olt-7", "applied")) == THREADS * TURNS);
     assert_true(sn_metric_value(series(state, TOOK, NULL, NULL)) == THREADS * TURNS);
 }
