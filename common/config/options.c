@@ -364,7 +364,7 @@ size_t sn_options_changed(const struct sn_option_table *table, const void *befor
 
     for (size_t i = 0; i < table->count; i++) {
         const struct sn_option_row *row = &table->rows[i];
-        if (row->reloadable == reloadable && !sn_value_equal(row, before, after))
+        if (row->reloadable == reloadable && !sn_option_value_equal(row, before, after))
             sn_buf_addf(out, "%s%s.%s", count++ > 0 ? ", " : "", row->section, row->key);
     }
     return count;

@@ -295,7 +295,7 @@ bool sn_value_is_empty(const struct sn_option_row *row, const void *values)
     return is_text(row) && text_of(row, values)[0] == '\0';
 }
 
-bool sn_value_equal(const struct sn_option_row *row, const void *a, const void *b)
+bool sn_option_value_equal(const struct sn_option_row *row, const void *a, const void *b)
 {
     char **la;
     char **lb;

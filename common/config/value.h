@@ -13,7 +13,7 @@ int sn_value_set_list(const struct sn_option_row *row, void *values, const char 
 void sn_value_free(const struct sn_option_row *row, void *values);
 /* "" or a list without entries; never for another type. */
 bool sn_value_is_empty(const struct sn_option_row *row, const void *values);
-bool sn_value_equal(const struct sn_option_row *row, const void *a, const void *b);
+bool sn_option_value_equal(const struct sn_option_row *row, const void *a, const void *b);
 
 /* As YAML. */
 void sn_value_print(const struct sn_option_row *row, const void *values, struct sn_buf *out);

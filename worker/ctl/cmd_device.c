@@ -23,17 +23,15 @@ static json_t *time_or_null(int64_t wall_ms)
     return json_string(text);
 }
 
-/* Redis keeps Unix ms and three states; people see times and two. */
+/* Redis keeps Unix ms, people see times. */
 static json_t *gate_document(const json_t *gate)
 {
-    const char *state = sn_json_text(gate, "state");
-
-    if (!json_is_object(gate) || strcmp(state, "open") == 0)
+    if (!json_is_object(gate) || strcmp(sn_json_text(gate, "state"), "closed") != 0)
         return json_pack("{s:s}", "state", "open");
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b}", "state", "closed", "code", sn_json_text(gate, "code"), "why",
                      sn_json_text(gate, "why"), "by", sn_json_text(gate, "by"), "since",
                      time_or_null(sn_json_number(gate, "since")), "until", time_or_null(sn_json_number(gate, "until")),
-                     "person", strcmp(state, "person") == 0);
+                     "person", strcmp(sn_json_text(gate, "lock"), "person") == 0);
 }
 
 /* Messages that are ready; null when the queue is not there. */
@@ -234,8 +232,8 @@ static int leave_order(struct sn_ctl *ctl, const struct sn_target *target, const
 
     if (publish_gate(ctl, target, gate, err) != 0 || sn_ctl_store(ctl, &store, err) != 0)
         return -1;
-    stored = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "state", closed ? "person" : "open", "code", sn_json_text(gate, "code"),
-                       "why", sn_json_text(gate, "why"), "by", sn_json_text(gate, "by"), "since",
+    stored = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "state", sn_json_text(gate, "state"), "lock",
+                       closed ? "person" : "", "code", sn_json_text(gate, "code"), "why", sn_json_text(gate, "why"), "by", sn_json_text(gate, "by"), "since",
                        (json_int_t)sn_json_time(gate, "since"), "until", (json_int_t)sn_json_time(gate, "until"));
     rc = stored != NULL ? sn_store_gate_put(store, target->uid, stored, err) : sn_error_oom(err);
     json_decref(stored);
@@ -306,7 +304,7 @@ int sn_cmd_worker_list(struct sn_ctl *ctl, const struct sn_args *args, struct sn
     (void)args;
     if (sn_ctl_store(ctl, &store, err) != 0 || sn_survey_workers(store, &workers, err) != 0)
         return -1;
-    if (sn_survey_whole(store, &whole, err) != 0) {
+    if (sn_store_is_whole(store, &whole, err) != 0) {
         json_decref(workers);
         return -1;
     }

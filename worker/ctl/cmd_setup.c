@@ -6,7 +6,6 @@
 #include "common/base/clock.h"
 #include "worker/ctl/ctl.h"
 #include "worker/ctl/view.h"
-#include "worker/fleet/survey.h"
 #include "worker/sink/migrate.h"
 
 /* Ids of the inventory's targets, ended by NULL. Borrowed strings; the array is the caller's. */
@@ -125,7 +124,7 @@ static int check_store(struct sn_ctl *ctl, char *text, size_t size, struct sn_er
     bool whole;
 
     if (sn_ctl_store(ctl, &store, err) != 0 || sn_store_check(store, &skew_ms, err) != 0 ||
-        sn_survey_whole(store, &whole, err) != 0)
+        sn_store_is_whole(store, &whole, err) != 0)
         return -1;
     (void)snprintf(text, size, whole ? _("%s:%d: noeviction, clock differs by %lld ms, records are whole")
                                      : _("%s:%d: noeviction, clock differs by %lld ms, records are not (yet) whole"),

@@ -231,29 +231,42 @@ void sn_view_workers(struct sn_out *o, const json_t *list, int64_t now_ms)
 
 /* ---- topology, configuration ---- */
 
+/* One line for an exchange or queue: its name, and the rest in words. */
+static void topology_rows(struct sn_table *t, const char *kind, const json_t *objects)
+{
+    json_t *object, *binding;
+    size_t i, k;
+
+    json_array_foreach (objects, i, object) {
+        struct sn_buf words = SN_BUF_INIT;
+        json_t *rest = json_copy(object);
+
+        (void)json_object_del(rest, "name");
+        (void)json_object_del(rest, "arguments");
+        (void)json_object_del(rest, "bindings");
+        sn_json_words(rest, &words);
+        json_decref(rest);
+        json_array_foreach (json_object_get(object, "bindings"), k, binding)
+            sn_buf_addf(&words, "%s%s <- %s", k > 0 ? ", " : "", sn_json_text(binding, "exchange"), sn_json_text(binding, "key"));
+        sn_table_cell(t, SN_STYLE_PLAIN, kind);
+        sn_table_cell(t, SN_STYLE_BOLD, sn_json_text(object, "name"));
+        sn_table_cell(t, SN_STYLE_PLAIN, sn_buf_str(&words));
+        sn_buf_fini(&words);
+    }
+}
+
 void sn_view_topology(struct sn_out *o, const json_t *topology, int64_t now_ms)
 {
-    const json_t *differences = json_object_get(topology, "differences");
-    json_t *object, *line;
+    const struct sn_column columns[] = { { _("kind"), false, false }, { _("name"), false, false }, { _("what"), false, true } };
+    const json_t *differences = json_object_get(topology, "differences"), *objects = json_object_get(topology, "objects");
+    json_t *line;
     size_t i;
 
     (void)now_ms;
-    if (json_object_get(topology, "objects") != NULL) {
-        const struct sn_column columns[] = { { _("kind"), false, false }, { _("name"), false, false }, { _("what"), false, true } };
+    if (json_is_object(objects)) {
         struct sn_table *t = sn_table_new(columns, 3);
-        json_array_foreach (json_object_get(topology, "objects"), i, object) {
-            struct sn_buf words = SN_BUF_INIT;
-            json_t *rest = json_copy(object);
-            (void)json_object_del(rest, "kind");
-            (void)json_object_del(rest, "name");
-            (void)json_object_del(rest, "state");
-            sn_json_words(rest, &words);
-            sn_table_cell(t, SN_STYLE_PLAIN, sn_json_text(object, "kind"));
-            sn_table_cell(t, SN_STYLE_BOLD, sn_json_text(object, "name"));
-            sn_table_cell(t, SN_STYLE_PLAIN, sn_buf_str(&words));
-            json_decref(rest);
-            sn_buf_fini(&words);
-        }
+        topology_rows(t, _("exchange"), json_object_get(objects, "exchanges"));
+        topology_rows(t, _("queue"), json_object_get(objects, "queues"));
         sn_table_print(t, o, "");
     }
     json_array_foreach (differences, i, line) {
@@ -262,10 +275,10 @@ void sn_view_topology(struct sn_out *o, const json_t *topology, int64_t now_ms)
     }
     if (sn_json_true(topology, "applied"))
         sn_out_text(o, _("The broker has what it needs for %lld devices.\n"), (long long)sn_json_number(topology, "devices"));
+    else if (json_is_array(differences) && json_array_size(differences) == 0)
+        sn_out_text(o, _("The broker is as it shall be.\n"));
     else if (json_is_array(differences))
-        sn_out_text(o, json_array_size(differences) == 0 ? _("The broker is as it shall be.\n")
-                                                         : _("%zu differences. Missing objects: silverctl topology --apply\n"),
-                    json_array_size(differences));
+        sn_out_text(o, _("%zu differences. Missing objects: silverctl topology --apply\n"), json_array_size(differences));
 }
 
 void sn_view_config(struct sn_out *o, const json_t *config, int64_t now_ms)

@@ -34,7 +34,7 @@ struct sn_keeper {
 static void say_why(struct sn_keeper *k, const char *why)
 {
     (void)pthread_mutex_lock(&k->lock);
-    (void)snprintf(k->why, sizeof(k->why), "%s", why);
+    (void)snprintf(k->why, sizeof(k->why), "%.*s", (int)sizeof(k->why) - 1, why);
     (void)pthread_mutex_unlock(&k->lock);
 }
 

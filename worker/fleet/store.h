@@ -132,6 +132,15 @@ int sn_store_journal_read(struct sn_store *s, const char *routing_uid, void (*ea
                           struct sn_error *err) SN_MUSTCHECK;
 int sn_store_journal_drop(struct sn_store *s, const char *routing_uid, const char *const *ids, size_t n, struct sn_error *err) SN_MUSTCHECK;
 
+/* ---- rebuilding (ledger role) ---- */
+
+/* The hot copy is whole. */
+int sn_store_is_whole(struct sn_store *s, bool *ret, struct sn_error *err) SN_MUSTCHECK;
+/* Writes back what the ledger knows of a contract; what Redis knows of a higher generation stays. records: {uid: record}; their `claims` go back
+ * into the index. */
+int sn_store_restore(struct sn_store *s, const char *owner, int64_t generation, const char *rev, const char *event, const char *ref,
+                     const json_t *records, struct sn_error *err) SN_MUSTCHECK;
+
 /* ---- gates ---- */
 
 int sn_store_gate_put(struct sn_store *s, const char *uid, const json_t *gate, struct sn_error *err) SN_MUSTCHECK;

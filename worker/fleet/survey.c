@@ -161,14 +161,3 @@ int sn_survey_workers(struct sn_store *s, json_t **ret, struct sn_error *err)
     json_decref(workers);
     return rc;
 }
-
-int sn_survey_whole(struct sn_store *s, bool *ret, struct sn_error *err)
-{
-    redisReply *r = ask(s, "EXISTS", "whole", "", err);
-
-    if (r == NULL)
-        return -1;
-    *ret = r->integer == 1;
-    freeReplyObject(r);
-    return 0;
-}

@@ -7,7 +7,6 @@
 #define SN_WORKER_FLEET_SURVEY_H
 
 #include <jansson.h>
-#include <stdbool.h>
 
 #include "worker/fleet/store.h"
 
@@ -16,7 +15,5 @@
 int sn_survey_device(struct sn_store *s, const char *uid, json_t **ret, struct sn_error *err) SN_MUSTCHECK;
 /* Live workers: what each says of itself in its session, plus "worker": its id. Sorted by id. New reference. */
 int sn_survey_workers(struct sn_store *s, json_t **ret, struct sn_error *err) SN_MUSTCHECK;
-/* The hot copy of the records is whole. */
-int sn_survey_whole(struct sn_store *s, bool *ret, struct sn_error *err) SN_MUSTCHECK;
 
 #endif

@@ -66,16 +66,17 @@ static void no_effect(const struct run *r, struct sn_verdict *v)
     sn_verdict_arg(v, "target", r->want->target->id);
 }
 
-/* Carries one op; *ret is the verdict on it. memo is remembered when absorb() changed it. */
-static void carry(struct run *r, const struct sn_op *op, struct sn_verdict *ret)
+/* Carries one op; *ret is the verdict on it. memo is remembered when absorb() changed it. True = it may have changed something. */
+static bool carry(struct run *r, const struct sn_op *op, struct sn_verdict *ret)
 {
     struct sn_reply reply = { 0 };
     json_t *memo_before = NULL;
+    bool sent;
 
     if (op->kind == SN_WRITE) {
         r->io->before_write(r->io->arg, op, ret);
         if (ret->class != SN_OK)
-            return;
+            return false;
     }
     r->io->exchange(r->io->arg, r->want, op, &reply);
     if (reply.verdict.class == SN_OK || (reply.verdict.class == SN_UNKNOWN && op->kind == SN_WRITE)) {
@@ -87,8 +88,12 @@ static void carry(struct run *r, const struct sn_op *op, struct sn_verdict *ret)
     r->io->after(r->io->arg, op, &reply, ret);
     if (memo_before != NULL && !json_equal(memo_before, r->memo) && r->io->remember(r->io->arg, r->memo) != 0)
         sn_verdict_set(ret, SN_LOST, "core.store-unsure", "an acknowledgement could not be put on record");
+    /* LOST, UNREACHABLE: it did not leave; SUPERSEDED, CONFLICT: the target's own fence undid it */
+    sent = op->kind == SN_WRITE && ret->class != SN_LOST && ret->class != SN_UNREACHABLE && ret->class != SN_SUPERSEDED &&
+           ret->class != SN_CONFLICT;
     json_decref(memo_before);
     sn_reply_fini(&reply);
+    return sent;
 }
 
 /* True when the list ended well or its end is to be understood by reading again; false: *ret is final for this call. */
@@ -102,11 +107,7 @@ static bool carry_list(struct run *r, bool *ret_wrote, struct sn_verdict *ret)
 
     for (size_t i = 0; i < ops->n; i++) {
         sn_verdict_fini(ret);
-        carry(r, &ops->v[i], ret);
-        /* before_write's refusal is not a write; everything after it may have been */
-        if (ops->v[i].kind == SN_WRITE && ret->class != SN_LOST && ret->class != SN_SUPERSEDED &&
-            ret->class != SN_CONFLICT && ret->class != SN_UNREACHABLE)
-            wrote = true;
+        wrote = carry(r, &ops->v[i], ret) || wrote;
         if (ret->class == SN_OK)
             continue;
         go_on = ret->class == SN_AGAIN || ret->class == SN_UNKNOWN;

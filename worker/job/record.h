@@ -3,7 +3,7 @@
  * The record of one contract on one target: what we may hold there, and what was acknowledged.
  *
  *   {"generation": 9, "rev": "…", "event": "…", "ref": "CT-1", "keys": [{"aspect": "onu", "key": {…}}…], "created_here": "<event>"|null,
- *    "memo": {…}, "memo_rev": "…", "epoch": 40, "run": 2}
+ *    "memo": {…}, "memo_rev": "…", "epoch": 40, "run": 2, "claims": ["onu/…"]}
  *
  * keys grows before the first write (the intent) and shrinks after a verified visit: between the two it names old and new places, so that
  * whoever continues can clean both. Pure functions on JSON; new references are returned. Thread: any.

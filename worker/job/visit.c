@@ -101,6 +101,8 @@ static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *r
                                    .claims = v->step->kind == SN_GONE ? NULL : v->claims, .shared = v->want.shared,
                                    .dirty = v->step->driver->commit_policy == SN_COMMIT_BATCH, .seq = v->job->seq++,
                                    .text = sn_buf_str(&text) };
+    if (intent != NULL && v->ask.claims != NULL)
+        (void)json_object_set(intent, "claims", v->claims); /* so that the index can be made again from the ledger */
     if (intent == NULL || sn_store_step(v->t->store, &v->ask, &said, other, id, &err) != 0) {
         sn_verdict_set(ret, SN_LOST, "core.store-unsure", "%s", intent == NULL ? "out of memory" : err.text);
     } else if (said != SN_STEP_OK) {
@@ -276,6 +278,8 @@ static int settle_record(struct visit *v, struct sn_error *err)
     else
         record = sn_record_settled(v->record, &v->who, s->driver, s->aspect, s->key, s->kind == SN_GONE, v->memo);
     unclaim = no_longer_ours(v);
+    if (record != NULL && s->kind == SN_BE && v->claims != NULL)
+        (void)json_object_set(record, "claims", v->claims);
     if (record == NULL || unclaim == NULL) {
         rc = sn_error_oom(err);
     } else {

@@ -32,6 +32,7 @@ struct sn_ledger {
     int64_t partitions_due_ms; /* monotonic */
     int backoff_ms;
     bool consuming;
+    bool said_away; /* the log says that the database is away: once for each time */
 
     /* Under the lock. */
     pthread_mutex_t lock;
@@ -141,11 +142,12 @@ static void set_database(struct sn_ledger *l, bool up, const struct sn_error *wh
     else
         (void)snprintf(l->state.why, sizeof(l->state.why), "%.250s", why->text);
     pthread_mutex_unlock(&l->lock);
-    if (was && !up)
+    if (!up && !l->said_away)
         sn_log(l->log, SN_LOG_WARN, "ledger", "database away: results wait in the broker", "code", why->code, "why",
                why->text, NULL);
-    else if (!was && up)
+    else if (up && !was)
         sn_log(l->log, SN_LOG_INFO, "ledger", "database ready", NULL);
+    l->said_away = !up;
 }
 
 static int open_database(struct sn_ledger *l, struct sn_error *err)

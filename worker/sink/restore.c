@@ -58,7 +58,7 @@ static int contracts(struct sn_pg *pg, int timeout_ms, const struct sn_restore_o
     if (run(pg,
             "DECLARE restore NO SCROLL CURSOR FOR "
             "SELECT c.ns, c.contract_id, c.ref, c.generation, c.rev, c.event, coalesce((SELECT jsonb_agg(jsonb_build_object('uid', r.uid, 'record', r.record) ORDER BY r.uid) "
-            "FROM silver.record r WHERE (r.ns, r.contract_id) = (c.ns, c.contract_id) AND r.keys <> '[]'), '[]') FROM silver.contract c ORDER BY c.ns, c.contract_id",
+            "FROM silver.record r WHERE (r.ns, r.contract_id) = (c.ns, c.contract_id) AND r.record IS NOT NULL), '[]') FROM silver.contract c ORDER BY c.ns, c.contract_id",
             timeout_ms, err) != 0)
         return -1;
     do {

@@ -24,7 +24,7 @@ struct sn_restored_contract {
     int64_t generation; /* highest accepted */
     const char *rev;
     const char *event;
-    const json_t *records; /* array of {uid, record}: the record as the worker wrote it; targets that hold nothing are left out */
+    const json_t *records; /* array of {uid, record}: the record as the worker wrote it; targets without one are left out */
 };
 
 /* A gate that a person closed and that is closed now. Times are Unix ms, until_ms 0 = until somebody opens it. */

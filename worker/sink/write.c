@@ -56,7 +56,7 @@ static int keep_aside(struct sn_pg *pg, const struct sn_sink_message *message, c
 {
     static const char hex[] = "0123456789abcdef";
     struct sn_buf body = SN_BUF_INIT;
-    char reason[SN_CODE_MAX + SN_ERROR_TEXT_MAX];
+    char reason[SN_CODE_MAX + SN_ERROR_TEXT_MAX + 2];
     struct sn_pg_error pgerr;
     size_t len = message->len < BAD_BYTES_MAX ? message->len : BAD_BYTES_MAX;
     int rc;

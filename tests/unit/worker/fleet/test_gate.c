@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "worker/fleet/gate.h"
+
+static const struct sn_gate_conf conf = { .probe_min_ms = 1000, .probe_max_ms = 60000, .equal_failures = 5 };
+
+static void closes_and_probes_with_backoff(void **state)
+{
+    struct sn_gate g = { 0 };
+    int64_t last = 0;
+
+    (void)state;
+    assert_true(sn_gate_is_open(&g));
+    for (int i = 0; i < 10; i++) {
+        bool was_open = sn_gate_close(&g, &conf, "cli.unreachable", "no route", 0, 1, 500);
+        assert_int_equal(was_open, i == 0);
+        assert_true(g.probe_at_ms >= last);
+        assert_true(g.probe_at_ms <= conf.probe_max_ms * 5 / 4);
+        last = g.probe_at_ms;
+    }
+    assert_true(last >= conf.probe_max_ms * 3 / 4);
+    assert_false(sn_gate_probe_due(&g, last - 1));
+    assert_true(sn_gate_probe_due(&g, last));
+    sn_gate_open_after_probe(&g);
+    assert_true(sn_gate_is_open(&g));
+    /* the backoff goes on until a job went through: a target that answers probes and breaks jobs is not hammered */
+    (void)sn_gate_close(&g, &conf, "cli.unreachable", "no route", 0, 1, 500);
+    assert_true(g.probe_at_ms >= conf.probe_max_ms * 3 / 4);
+    sn_gate_success(&g);
+    sn_gate_open_after_probe(&g);
+    (void)sn_gate_close(&g, &conf, "cli.unreachable", "no route", 0, 1, 500);
+    assert_true(g.probe_at_ms <= conf.probe_min_ms * 5 / 4);
+}
+
+static void a_person_is_not_overruled(void **state)
+{
+    struct sn_gate g = { 0 };
+
+    (void)state;
+    assert_true(sn_gate_close_person(&g, "person.pause", "fibre", "jperez", 0, 7));
+    assert_false(sn_gate_close(&g, &conf, "cli.unreachable", "no route", 0, 1, 500));
+    assert_false(sn_gate_probe_due(&g, INT64_MAX));
+    sn_gate_open_after_probe(&g);
+    assert_false(sn_gate_is_open(&g));
+    assert_string_equal(g.by, "jperez");
+    sn_gate_open_by_person(&g);
+    assert_true(sn_gate_is_open(&g));
+}
+
+static void equal_failures_of_different_contracts_brake(void **state)
+{
+    struct sn_gate g = { 0 };
+    static const char *const contracts[] = { "CT-1", "CT-2", "CT-3", "CT-4", "CT-5" };
+
+    (void)state;
+    for (int i = 0; i < 20; i++) /* one contract alone is no pattern */
+        assert_false(sn_gate_failure(&g, &conf, "huawei.x", "CT-1", 1));
+    for (int i = 1; i < 4; i++)
+        assert_false(sn_gate_failure(&g, &conf, "huawei.x", contracts[i], 1));
+    assert_true(sn_gate_failure(&g, &conf, "huawei.x", contracts[4], 1));
+    assert_int_equal(g.state, SN_GATE_PERSON);
+    assert_string_equal(g.code, "core.equal-failures");
+}
+
+static void another_failure_or_a_success_starts_anew(void **state)
+{
+    struct sn_gate g = { 0 };
+    char contract[16];
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(contract, sizeof(contract), "CT-%d", i);
+        if (i % 4 == 3)
+            sn_gate_success(&g);
+        assert_false(sn_gate_failure(&g, &conf, i % 8 < 4 ? "huawei.x" : "huawei.y", contract, 1));
+    }
+}
+
+static void a_persons_gate_survives_a_restart(void **state)
+{
+    struct sn_gate g = { 0 };
+    struct sn_gate back = { 0 };
+    json_t *stored;
+    json_t *hash;
+
+    (void)state;
+    (void)sn_gate_close_person(&g, "person.pause", "fibre", "jperez", 99000, 7000);
+    stored = sn_gate_to_json(&g);
+    /* Redis gives numbers back as text */
+    hash = json_copy(stored);
+    (void)json_object_set_new(hash, "since", json_string("7000"));
+    (void)json_object_set_new(hash, "until", json_string("99000"));
+    sn_gate_from_json(&back, hash);
+    assert_int_equal(back.state, SN_GATE_PERSON);
+    assert_int_equal(back.until_ms, 99000);
+    assert_string_equal(back.why, "fibre");
+    json_decref(stored);
+    json_decref(hash);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(closes_and_probes_with_backoff),
+        cmocka_unit_test(a_person_is_not_overruled),
+        cmocka_unit_test(equal_failures_of_different_contracts_brake),
+        cmocka_unit_test(another_failure_or_a_success_starts_anew),
+        cmocka_unit_test(a_persons_gate_survives_a_restart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

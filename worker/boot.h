@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Start and stop of silverd: settings, secrets, roles, threads, and the way back in the opposite order. Thread: main's.
+ */
+#ifndef SN_WORKER_BOOT_H
+#define SN_WORKER_BOOT_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "common/base/error.h"
+
+struct sn_boot;
+
+/* Reads options and secrets. *ret NULL with *ret_code: the command line asked for something else and was answered. */
+int sn_boot_configure(int argc, char **argv, struct sn_boot **ret, int *ret_code, struct sn_error *err) SN_MUSTCHECK;
+bool sn_boot_wants_core(const struct sn_boot *boot);
+/* Starts the roles. On -1 what was started is still to be stopped. */
+int sn_boot_start(struct sn_boot *boot, struct sn_error *err) SN_MUSTCHECK;
+/* Drains: no new jobs, those in hand are finished and saved; a second signal (or the drain's time) stops at once. */
+void sn_boot_stop(struct sn_boot *boot, const sigset_t *signals);
+void sn_boot_free(struct sn_boot *boot);
+
+#endif

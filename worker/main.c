@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * silverd. A table of contents: settings, secrets, roles in their order, then wait for a signal, then the way back.
+ */
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "worker/boot.h"
+
+#define EXIT_CONFIG 78
+
+/* Order important: no core before the first secret, no SIGPIPE before the first socket, signals blocked before the first thread. */
+static void harden(const struct sn_boot *boot, sigset_t *signals)
+{
+    struct rlimit none = { 0, 0 };
+
+    if (!sn_boot_wants_core(boot)) {
+        (void)setrlimit(RLIMIT_CORE, &none);
+        (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigemptyset(signals);
+    (void)sigaddset(signals, SIGTERM);
+    (void)sigaddset(signals, SIGINT);
+    (void)sigaddset(signals, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+/* The first SIGTERM or SIGINT drains, the second stops at once; SIGHUP is for those who reload by habit: nothing to do. */
+static void wait_for_signal(const sigset_t *signals)
+{
+    int got = 0;
+
+    do {
+        (void)sigwait(signals, &got);
+    } while (got == SIGHUP);
+}
+
+int main(int argc, char **argv)
+{
+    struct sn_boot *boot = NULL;
+    struct sn_error err;
+    sigset_t signals;
+    int code;
+
+    json_object_seed(0);
+    if (sn_boot_configure(argc, argv, &boot, &code, &err) != 0) {
+        (void)fprintf(stderr, "silverd: %s: %s\n", err.code, err.text);
+        return EXIT_CONFIG;
+    }
+    if (boot == NULL)
+        return code; /* --help, --version, --check: answered */
+    harden(boot, &signals);
+    if (sn_boot_start(boot, &err) != 0) {
+        (void)fprintf(stderr, "silverd: %s: %s\n", err.code, err.text);
+        sn_boot_stop(boot, &signals);
+        sn_boot_free(boot);
+        return EXIT_CONFIG;
+    }
+    wait_for_signal(&signals);
+    sn_boot_stop(boot, &signals);
+    sn_boot_free(boot);
+    return 0;
+}
