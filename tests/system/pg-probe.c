@@ -97,7 +97,7 @@ int main(void)
         else if (pg == NULL)
             answer = json_pack("{s:s}", "class", "closed");
         else if (json_object_get(command, "idle") != NULL)
-            answer = json_pack("{s:b, s:i}", "dead", sn_pg_idle(pg) != 0, "fd", sn_pg_fd(pg));
+            answer = sn_pg_idle(pg) != 0 ? json_pack("{s:b, s:i}", "dead", 1, "fd", sn_pg_fd(pg)) : json_pack("{s:b}", "dead", 0);
         else
             answer = run(pg, command, deadline);
         text = json_dumps(answer, 0);

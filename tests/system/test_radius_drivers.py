@@ -4,6 +4,7 @@ tests/system/drive, what holds is asked of the servers themselves."""
 
 import concurrent.futures
 import json
+import os
 import subprocess
 import time
 
@@ -27,9 +28,13 @@ class Driver:
         targets = [self.server, *self.nas.values()]
         self.inventory.write_text(json.dumps({"schema": "silver.inventory/1", "targets": targets}), encoding="utf-8")
 
-    def once(self, target, **job):
+    def once(self, target, failpoints="", **job):
         text = json.dumps({"target": target, "inventory": str(self.inventory), "save": False, **job})
-        done = subprocess.run([str(self.program)], input=text, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([str(self.program)], input=text, capture_output=True, text=True, timeout=60, check=False,
+                              env={**os.environ, "SILVER_FAILPOINTS": failpoints})
+        if failpoints.endswith("=kill"):
+            assert done.returncode == -9
+            return None
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -329,6 +334,31 @@ def test_lost_lease_commits_nothing(driver, lab):
     assert fence(lab) is None and rows(lab, "radcheck", "ana@isp", "id") == []
 
 
+@pytest.mark.parametrize("generation_now", [1, 2])
+@pytest.mark.parametrize("point", ["before-commit", "after-commit"])
+def test_A05_killed_at_the_commit_leaves_all_or_nothing(driver, lab, wait, point, generation_now):
+    if generation_now == 2:
+        driver.user(service=service(code="OLD", up=1, down=1))
+    job = {"aspect": "user", "kind": "BE", "owner": "odoo/prod/1", "generation": generation_now, "service": service()}
+    driver.once(driver.server, failpoints=f"freeradius-sql.{point}=kill", **job)
+    wait(lambda: lab.pg.query("radius", "SELECT count(*) FROM pg_stat_activity WHERE usename = 'silver_worker'") == [(0,)],
+         "the server to see that the worker is gone")
+    if point == "before-commit":
+        assert groups(lab, "ana@isp") == ([("OLD@1/1", 10)] if generation_now == 2 else [])
+    else:
+        assert groups(lab, "ana@isp") == [("FTTH-100@50000/100000", 10)]
+    again = driver.user(service=service(), generation=generation_now)
+    assert (again["end"], again["writes"]) == ("done", 1 if point == "before-commit" else 0)
+    assert len(rows(lab, "radcheck", "ana@isp", "id")) == 1 and fence(lab)[:2] == (generation_now, "ana@isp")
+
+
+def test_A04_link_cut_at_the_commit_is_read_not_repeated(driver, lab):
+    cut = driver.user(service=service(), failpoints="freeradius-sql.after-commit=cut")
+    assert (cut["end"], cut["writes"], cut["evidence"]) == ("done", 1, "observed")
+    assert [verdict for _, verdict, _, _ in cut["replies"] if verdict != "ok"] == ["unknown"]
+    assert len(rows(lab, "radcheck", "ana@isp", "id")) == 1
+
+
 def test_wrong_login_stopped_server_and_missing_rights_are_told_apart(driver, lab):
     def opened(**sql):
         target = {**driver.server, "sql": {**driver.server["sql"], **sql}}
@@ -584,6 +614,19 @@ def test_wrong_secret_closed_port_and_unknown_nas_are_told_apart(driver, lab):
     lab.pg.query("radius", "UPDATE radacct SET nasipaddress = '10.9.9.9'")
     unknown = gone()
     assert (unknown["class"], unknown["code"]) == ("transient-job", "radius-session.nas-unknown")
+
+
+def test_lost_answer_of_the_nas_is_looked_up_not_guessed(driver, lab):
+    driver.user(service=service())
+    online(driver, lab, redial_ms=100)
+    driver.user(service=service(state="suspended"), suspended=True, generation=2)
+    key = {"username": "ana@isp"}
+    lost = driver.session("GONE", key=key, generation=2, failpoints="radius-session.answered=cut")
+    assert (lost["end"], lost["class"], lost["code"]) == ("refused", "unreachable", "radius-session.nas-silent")
+    lab.cpes.wait("ana@isp", "rejected")
+    wait_row(lab, "ana@isp", 0)
+    again = driver.session("GONE", key=key, generation=2, memo=lost["memo"])
+    assert (again["end"], again["evidence"]) == ("done", "observed")
 
 
 def test_lost_lease_sends_nothing(driver, lab):
