@@ -369,7 +369,7 @@ static int user_open(const struct sn_driver_env *env, int64_t deadline_ms, void 
     struct session *s = calloc(1, sizeof(*s));
 
     if (s == NULL) {
-        sn_verdict_set(verdict, SN_TRANSIENT_DEVICE, "core.memory", "out of memory");
+        sn_verdict_set(verdict, SN_TRANSIENT_DEVICE, "process.out-of-memory", "out of memory");
         return -1;
     }
     s->env = *env;
