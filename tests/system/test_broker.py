@@ -322,12 +322,14 @@ def test_a_missing_exchange_stops_only_its_own_publications(ready, server, witne
             ready.send("publish", "silver.absent", "k", f"orphan-{i}")
     ready.expect("published", 20, outcome="confirmed")
     ready.wait(lambda: "silver.absent" in ready.log_text(), "a line in the log")
+    ready.wait(lambda: "silver.absent" in ready.state()["publisher_why"], "the reason to be shown")
     assert ready.state()["waiting"] == 2
     witness.exchange_declare("silver.absent", "fanout")
     witness.queue_bind("silver.device.olt-1", "silver.absent")
     ready.expect("published", id="orphan-5", outcome="confirmed")
     ready.expect("published", id="orphan-11", outcome="confirmed")
     assert len(ready.find("published")) == 22
+    assert ready.state()["publisher_why"] == ""
     assert count(server, "silver.device.olt-1") >= 22
 
 
@@ -344,7 +346,7 @@ def test_a_full_queue_is_repeated_until_it_has_room(ready, server, witness):
             break
     ready.send("publish", "-", "small", "patient")
     ready.wait(lambda: ready.state()["waiting"] == 1, "the publication to wait")
-    assert not ready.find("published")
+    assert not ready.find("published") and "basic.nack" in ready.state()["publisher_why"]
     drain(server, "small")
     ready.expect("published", id="patient", outcome="confirmed")
 
@@ -792,6 +794,26 @@ def test_silent_broker_is_noticed_and_nothing_hangs(probe, server):
     finally:
         server.resume()
     load.finish(server)
+
+
+def test_consumer_timeout_costs_the_link_and_says_so(probe, server):
+    """The broker closes the whole channel for one delivery that was held too long."""
+    names = ("consumer_timeout", "channel_tick_interval")
+    before = {name: server.eval(f"element(2, application:get_env(rabbit, {name}))") for name in names}
+    try:
+        server.eval("[application:set_env(rabbit, N, V) || {N, V} <- [{consumer_timeout, 400}, "
+                    "{channel_tick_interval, 100}]]")
+        one = probe()
+        one.must("base")
+        one.must("device", "olt-1")
+        one.send("publish", "-", "silver.device.olt-1", "held")
+        one.send("want", "silver.device.olt-1", 5)
+        one.expect("down")
+        one.expect("delivered", 2, id="held")
+        assert "acknowledgement" in one.find("down")[0]["why"] and "406" in one.find("down")[0]["why"]
+    finally:
+        for name, value in before.items():
+            server.eval(f"application:set_env(rabbit, {name}, {value})")
 
 
 def test_stalled_queue_is_rescued(probe, server, witness):

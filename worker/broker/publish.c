@@ -19,6 +19,8 @@ enum {
     WHY_MAX = SN_ERROR_TEXT_MAX,
 };
 
+static const char NOT_YET[] = "not connected yet";
+
 struct sn_publisher {
     const struct sn_broker_conf *conf;
     const struct sn_log *log;
@@ -31,7 +33,8 @@ struct sn_publisher {
     int64_t connect_at_ms;
     int64_t up_ms; /* since when the link is up, 0 = it is not */
     bool was_blocked;
-    char last_logged[WHY_MAX];
+    char down[WHY_MAX];    /* why there is no link, "" = there is one */
+    char refused[WHY_MAX]; /* why publications wait although there is one, "" = none does */
 
     /* Shared, under lock. */
     pthread_mutex_t lock;
@@ -79,22 +82,14 @@ static void finish(struct sn_publication *p, enum sn_published outcome)
     sn_publication_free(p);
 }
 
-/* ---- state and log ---- */
-
-static void set_why(struct sn_publisher *p, const char *why)
-{
-    pthread_mutex_lock(&p->lock);
-    (void)snprintf(p->why, sizeof(p->why), "%s", why);
-    pthread_mutex_unlock(&p->lock);
-}
+/* ---- link ---- */
 
 /* The same trouble again and again is one line. */
-static void trouble(struct sn_publisher *p, const char *text, const char *why)
+static void trouble(struct sn_publisher *p, char *kept, const char *text, const char *why)
 {
-    set_why(p, why);
-    if (strcmp(p->last_logged, why) == 0)
+    if (strcmp(kept, why) == 0)
         return;
-    (void)snprintf(p->last_logged, sizeof(p->last_logged), "%s", why);
+    (void)snprintf(kept, WHY_MAX, "%s", why);
     sn_log(p->log, SN_LOG_WARN, "broker", text, "connection", "publish", "why", why, NULL);
 }
 
@@ -107,7 +102,7 @@ static void link_lost(struct sn_publisher *p, const struct sn_error *err)
     p->up_ms = 0;
     p->was_blocked = false;
     p->connect_at_ms = sn_clock_mono_ms() + sn_backoff_next(&p->backoff, sn_random_below(UINT32_MAX));
-    trouble(p, "no connection to the broker", err->text);
+    trouble(p, p->down, "no connection to the broker", err->text);
 }
 
 static void connect_when_due(struct sn_publisher *p, int64_t now_ms)
@@ -120,14 +115,15 @@ static void connect_when_due(struct sn_publisher *p, int64_t now_ms)
         link_lost(p, &err);
         return;
     }
-    set_why(p, "");
-    p->last_logged[0] = '\0';
+    p->down[0] = '\0';
     p->up_ms = sn_clock_mono_ms();
     sn_log(p->log, SN_LOG_INFO, "broker", "connected to the broker", "connection", "publish", "version",
            p->link.version, NULL);
 }
 
 /* ---- events ---- */
+
+static const char REFUSED[] = "the broker refuses a publication; it is kept and tried again";
 
 static void settle(struct sn_publisher *p, uint64_t tag, bool multiple, bool refused, int64_t now_ms)
 {
@@ -137,9 +133,10 @@ static void settle(struct sn_publisher *p, uint64_t tag, bool multiple, bool ref
     sn_window_settle(&p->window, tag, multiple, &out);
     p->backoff.step_ms = 0; /* the link is of use */
     while ((pub = sn_list_pop(&out)) != NULL) {
-        if (refused)
+        if (refused) {
+            trouble(p, p->refused, REFUSED, "basic.nack: the queue is full or cannot store it now");
             sn_window_postpone(&p->window, pub, now_ms + REFUSED_WAIT_MS);
-        else
+        } else
             finish(pub, pub->returned ? SN_PUBLISHED_RETURNED : SN_PUBLISHED_CONFIRMED);
     }
 }
@@ -153,7 +150,7 @@ static int channel_closed(struct sn_publisher *p, const struct sn_amqp_event *ev
     sn_amqp_close_text(ev, text, sizeof(text));
     culprit = sn_window_accuse(&p->window, now_ms + p->conf->reconnect_max_ms);
     if (culprit != NULL)
-        trouble(p, "the broker refuses a publication; it is kept and tried again", text);
+        trouble(p, p->refused, REFUSED, text);
     if (sn_amqp_channel(&p->link, SN_AMQP_WORK, err) != 0)
         return -1;
     return sn_amqp_channel_confirms(&p->link, err);
@@ -199,7 +196,6 @@ static int receive(struct sn_publisher *p, int64_t now_ms, struct sn_error *err)
     if (p->link.blocked != p->was_blocked) {
         p->was_blocked = p->link.blocked;
         sn_window_restart_clock(&p->window, now_ms);
-        set_why(p, p->link.blocked ? "the broker accepts no publications (memory or disk alarm)" : "");
         sn_log(p->log, p->link.blocked ? SN_LOG_WARN : SN_LOG_INFO, "broker",
                p->link.blocked ? "the broker accepts no publications" : "the broker accepts publications again", NULL);
     }
@@ -250,6 +246,14 @@ static bool take_inbox(struct sn_publisher *p, int64_t now_ms)
     return end;
 }
 
+static const char *why_now(const struct sn_publisher *p)
+{
+    if (p->link.state == NULL)
+        return p->down[0] != '\0' ? p->down : NOT_YET;
+    return p->link.blocked ? "the broker accepts no publications (memory or disk alarm)" : p->refused;
+}
+
+/* What others see is brought up to date, too. */
 static int wait_ms(struct sn_publisher *p, int64_t now_ms)
 {
     /* A third of the heartbeat: the library sends it (due at a half) only while we are in it. */
@@ -263,7 +267,10 @@ static int wait_ms(struct sn_publisher *p, int64_t now_ms)
         until = p->connect_at_ms;
     if (oldest > 0 && !p->link.blocked && oldest + p->conf->confirm_timeout_ms < until)
         until = oldest + p->conf->confirm_timeout_ms;
+    if (p->window.later.count == 0)
+        p->refused[0] = '\0';
     pthread_mutex_lock(&p->lock);
+    (void)snprintf(p->why, sizeof(p->why), "%s", why_now(p));
     p->waiting = sn_window_count(&p->window);
     if (p->stopping && p->waiting == 0)
         until = now_ms;
@@ -291,7 +298,10 @@ void sn_publisher_run(struct sn_publisher *p)
         finish(pub, SN_PUBLISHED_STOPPED);
     for (struct sn_publication *pub; (pub = sn_list_pop(&p->window.later)) != NULL;)
         finish(pub, SN_PUBLISHED_STOPPED);
-    set_why(p, "stopped");
+    pthread_mutex_lock(&p->lock);
+    (void)snprintf(p->why, sizeof(p->why), "stopped");
+    p->waiting = 0;
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* ---- any thread ---- */
@@ -312,7 +322,7 @@ int sn_publisher_new(const struct sn_broker_conf *conf, const struct sn_log *log
     p->backoff = (struct sn_backoff){ .min_ms = conf->reconnect_min_ms, .max_ms = conf->reconnect_max_ms };
     p->window.max_count = SENT_MAX;
     p->window.max_bytes = SENT_BYTES_MAX;
-    (void)snprintf(p->why, sizeof(p->why), "not connected yet");
+    (void)snprintf(p->why, sizeof(p->why), "%s", NOT_YET);
     pthread_mutex_init(&p->lock, NULL);
     *ret = p;
     return 0;
