@@ -129,7 +129,7 @@ static PGconn *connect_start(const struct sn_pg_conf *conf)
     if (conf->password != NULL)
         PUT("password", conf->password);
     else
-        PUT("passfile", "/dev/null"); /* never somebody's ~/.pgpass */
+        PUT("passfile", "/nonexistent"); /* never somebody's ~/.pgpass; libpq warns of a file that is no plain file */
     if (conf->sslmode != NULL)
         PUT("sslmode", conf->sslmode);
     if (conf->sslrootcert != NULL)
