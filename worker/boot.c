@@ -121,7 +121,7 @@ static int open_secrets(struct sn_boot *b, struct sn_error *err)
 {
     const struct sn_options *o = &b->options;
     struct sn_secret_conf conf = { .fleet_key_file = or_null(o->secrets.fleet_key_file), .vault_address = or_null(o->secrets.vault_address),
-                                   .vault_token_file = or_null(o->secrets.vault_token_file), .file_root = or_null(o->secrets.file_root),
+                                   .vault_ca_file = or_null(o->secrets.vault_ca_file), .vault_token_file = or_null(o->secrets.vault_token_file), .file_root = or_null(o->secrets.file_root),
                                    .timeout_ms = (int)o->secrets.timeout };
 
     if (sn_secret_store_new(&conf, b->redact, &b->secrets, err) != 0)
@@ -165,7 +165,7 @@ static int read_options(int argc, char **argv, struct sn_options *o, struct sn_e
         } else if (strcmp(argv[i], "--print-config") == 0) {
             show = true;
         } else if (strcmp(argv[i], "--describe-options") == 0) {
-            sn_options_describe(&sn_option_table, &text);
+            sn_options_page(&text);
             print(&text);
             return 1;
         } else if (strcmp(argv[i], "--version") == 0) {
@@ -183,6 +183,10 @@ static int read_options(int argc, char **argv, struct sn_options *o, struct sn_e
     sources.settings = settings;
     if (sn_options_load(&sn_option_table, &sources, o, err) != 0)
         return -1;
+    if (sn_options_check(o, err) != 0) {
+        sn_options_free(&sn_option_table, o);
+        return -1;
+    }
     if (!show)
         return 0;
     sn_options_print(&sn_option_table, o, &text);
@@ -340,9 +344,9 @@ static int start_worker(struct sn_boot *b, struct sn_error *err)
 
 int sn_boot_start(struct sn_boot *b, struct sn_error *err)
 {
-    char address[128];
+    char address[SN_HTTP_ADDRESS_MAX];
     const char *listen = b->options.process.http_listen;
-    const char *colon = strrchr(listen, ':');
+    int port;
 
     if (apply_topology(b, err) != 0)
         return -1;
@@ -352,11 +356,9 @@ int sn_boot_start(struct sn_boot *b, struct sn_error *err)
         return -1;
     b->health = (struct sn_health){ .fleet = b->runs_worker ? &b->fleet : NULL, .keeper = b->keeper, .ledger = b->ledger,
                                     .stall_ms = 60000 };
-    if (colon != NULL) {
-        (void)snprintf(address, sizeof(address), "%.*s", (int)(colon - listen), listen);
-        if (sn_health_serve(&b->health, address, atoi(colon + 1), &b->http, err) != 0)
-            return -1;
-    }
+    if (listen[0] != '\0' && (sn_http_parse_listen(listen, address, &port, err) != 0 ||
+                               sn_health_serve(&b->health, address, port, &b->http, err) != 0))
+        return -1;
     sn_log(&b->log, SN_LOG_INFO, "boot", "started", "worker", b->fleet.conf.worker, "version", SN_VERSION, NULL);
     return 0;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/options.h"
 
+#include <stddef.h>
 #include <string.h>
+
+#include "common/http/http.h"
 
 static const char *const ROLES[] = { "worker", "ledger", NULL };
 static const char *const LEVELS[] = { "error", "warn", "info", "debug", NULL };
@@ -21,7 +24,7 @@ static const char *const SSL[] = { "disable", "allow", "prefer", "require", "ver
     { #sec, key, SN_OPTION_DURATION, AT(sec, field), preset, low, high, NULL, NULL, false, text }
 #define FLAG(sec, key, field, preset, text)                                                                             \
     { #sec, key, SN_OPTION_BOOL, AT(sec, field), preset, 0, 1, NULL, NULL, false, text }
-#define PORT(sec, preset, text) INT(sec, "port", port, preset, 1, 65535, "port", text)
+#define PORT(sec, preset, text) INT(sec, "port", port, preset, 1, 65535, NULL, text)
 
 static const struct sn_option_row ROWS[] = {
     { "process", "roles", SN_OPTION_LIST, AT(process, roles), "worker,ledger", 1, 2, ROLES, NULL, false,
@@ -30,8 +33,7 @@ static const struct sn_option_row ROWS[] = {
     { "process", "log_level", SN_OPTION_CHOICE, AT(process, log_level), "info", 0, 0, LEVELS, NULL, false, "How much is logged." },
     FLAG(process, "log_json", log_json, "false", "Log lines as JSON."),
     FLAG(process, "core_dumps", core_dumps, "false", "Allow core dumps; they contain secrets."),
-    TEXT(process, "http_listen", http_listen, "127.0.0.1:9102", "Address and port of /healthz, /readyz and /metrics; empty: none."),
-    TEXT(process, "language", language, "", "Language of texts for people (es); empty: from the environment."),
+    TEXT(process, "http_listen", http_listen, "127.0.0.1:9102", "Literal address and port of /healthz, /readyz and /metrics; empty: none. Nobody is asked for a password there."),
 
     TEXT(broker, "host", host, "127.0.0.1", "RabbitMQ's host."),
     PORT(broker, "5672", "RabbitMQ's port."),
@@ -44,11 +46,13 @@ static const struct sn_option_row ROWS[] = {
     TIME(broker, "confirm_timeout", confirm_timeout, "30s", 100, 600000, "No confirm for so long: the link is dead."),
     TIME(broker, "reconnect_min", reconnect_min, "200ms", 10, 60000, "First wait before a new connection."),
     TIME(broker, "reconnect_max", reconnect_max, "10s", 10, 600000, "Longest wait before a new connection."),
+    TIME(broker, "consumer_timeout", consumer_timeout, "30m", 60000, DAY_MS,
+         "The broker's own consumer_timeout (rabbitmq.conf; its default is 30m): our holding must end before it."),
     TIME(broker, "start_wait", start_wait, "60s", 0, 3600000, "How long the start waits for a broker that is not there yet."),
 
     TEXT(redis, "host", host, "127.0.0.1", "Redis' host."),
     PORT(redis, "6379", "Redis' port."),
-    INT(redis, "db", db, "0", 0, 1023, "database", "Redis' database number."),
+    INT(redis, "db", db, "0", 0, 1023, NULL, "Redis' database number."),
     SECRET(redis, "password", password, "Password, as a reference; empty: none."),
     TIME(redis, "timeout", timeout, "2s", 50, 60000, "Total time of one command; then Redis is unsure and nothing is written."),
     INT(redis, "replicas", replicas, "0", 0, 10, "replicas", "A session counts when so many replicas hold it (WAIT)."),
@@ -67,7 +71,8 @@ static const struct sn_option_row ROWS[] = {
     FILE_PATH(inventory, "path", path, "/etc/silver-netops/inventory.yaml", "The inventory: which targets exist."),
 
     FILE_PATH(secrets, "fleet_key_file", fleet_key_file, "", "The fleet's key (32 bytes, hex or raw): keyed hashes and sealed secrets."),
-    TEXT(secrets, "vault_address", vault_address, "", "Address of Vault for vault: references."),
+    TEXT(secrets, "vault_address", vault_address, "", "Address of Vault for vault: references: https://host:port, or http:// to this machine."),
+    FILE_PATH(secrets, "vault_ca_file", vault_ca_file, "", "PEM file of the authority that signed Vault's certificate; empty: the system's."),
     FILE_PATH(secrets, "vault_token_file", vault_token_file, "", "File with Vault's token."),
     FILE_PATH(secrets, "file_root", file_root, "", "file: references must lie below this folder; empty: anywhere."),
     FLAG(secrets, "inline", inline_secrets, "false", "Accept secrets that stand in a message; they are sealed at once."),
@@ -118,4 +123,79 @@ bool sn_options_has_role(const struct sn_options *o, const char *role)
             return true;
     }
     return false;
+}
+
+/* ---- what belongs together ---- */
+
+static const struct {
+    size_t first, second; /* of durations */
+    const char *text;
+} ASCENDING[] = {
+    { AT(session, margin), AT(session, ttl), "session.margin must be shorter than session.ttl" },
+    { AT(ladder, level_1), AT(ladder, level_2), "ladder.level_1 must be shorter than ladder.level_2" },
+    { AT(ladder, level_2), AT(ladder, level_3), "ladder.level_2 must be shorter than ladder.level_3" },
+    { AT(ladder, level_3), AT(ladder, level_4), "ladder.level_3 must be shorter than ladder.level_4" },
+    { AT(ladder, level_4), AT(ladder, level_5), "ladder.level_4 must be shorter than ladder.level_5" },
+    { AT(lanes, connect_timeout), AT(job, deadline), "lanes.connect_timeout must be shorter than job.deadline" },
+};
+
+static int64_t duration_at(const struct sn_options *o, size_t offset)
+{
+    int64_t value;
+
+    memcpy(&value, (const char *)o + offset, sizeof(value));
+    return value;
+}
+
+int sn_options_check(const struct sn_options *o, struct sn_error *err)
+{
+    char address[SN_HTTP_ADDRESS_MAX];
+    int port;
+
+    for (size_t i = 0; i < sizeof(ASCENDING) / sizeof(ASCENDING[0]); i++) {
+        if (duration_at(o, ASCENDING[i].first) >= duration_at(o, ASCENDING[i].second))
+            return sn_options_refuse(err, "%s", ASCENDING[i].text);
+    }
+    if (o->broker.reconnect_min > o->broker.reconnect_max)
+        return sn_options_refuse(err, "broker.reconnect_min must not be longer than broker.reconnect_max");
+    if (o->gate.probe_min > o->gate.probe_max)
+        return sn_options_refuse(err, "gate.probe_min must not be longer than gate.probe_max");
+    /* else one renewal that times out would end the lease before the next can be tried */
+    if (o->redis.timeout + o->session.margin >= o->session.ttl)
+        return sn_options_refuse(err, "redis.timeout and session.margin together must be shorter than session.ttl");
+    if (o->job.hold_max + o->job.deadline >= o->broker.consumer_timeout)
+        return sn_options_refuse(err, "job.hold_max and job.deadline together must be shorter than broker.consumer_timeout");
+    if (o->process.http_listen[0] != '\0' && sn_http_parse_listen(o->process.http_listen, address, &port, err) != 0)
+        return sn_error_prefix(err, "process.http_listen");
+    return 0;
+}
+
+/* ---- docs/configuration.md ---- */
+
+static const char INTRODUCTION[] =
+    "<!-- SPDX-License-Identifier: Apache-2.0 -->\n"
+    "<!-- Generated: silverd --describe-options > docs/configuration.md -->\n"
+    "# Configuration\n"
+    "\n"
+    "`silverd` and `silverctl` read the same options. An option is set, weakest first:\n"
+    "\n"
+    "1. by its default,\n"
+    "2. in the file (`/etc/silver-netops/silverd.yaml`, or `--config FILE`): `session: {ttl: 10s}`,\n"
+    "3. in the environment: `SILVER_SESSION_TTL=10s`,\n"
+    "4. on the command line: `--session.ttl=10s`.\n"
+    "\n"
+    "A name that does not exist, a value of another type or out of its range, and options that contradict each other are refused, with the\n"
+    "place and the reason. `silverd --print-config` prints what is in force.\n"
+    "\n"
+    "- **duration**: a number with its unit, `200ms`, `15s`, `10m`, `1h`, `30d`. **size**: bytes, or `64kB` (1000), `64KiB` (1024), `MB`, `MiB`,\n"
+    "  `GB`, `GiB`. **list**: `[a, b]` in the file, `a,b` elsewhere.\n"
+    "- **secret**: never the secret itself but where it is: `env:NAME` (a name that does not begin with `SILVER_`), `file:/path`,\n"
+    "  `vault:mount/path#field`, `sealed:<base64>`. See [secrets](protocols/secrets.md).\n"
+    "- The options are read once, at the start.\n"
+    "\n";
+
+void sn_options_page(struct sn_buf *out)
+{
+    sn_buf_adds(out, INTRODUCTION);
+    sn_options_describe(&sn_option_table, out);
 }

@@ -18,8 +18,7 @@ struct sn_options {
         int log_level; /* enum sn_log_level */
         bool log_json;
         bool core_dumps;
-        char *http_listen;
-        char *language;
+        char *http_listen; /* "" = none */
     } process;
     struct {
         char *host;
@@ -28,6 +27,7 @@ struct sn_options {
         char *user;
         char *password; /* reference */
         int64_t heartbeat, connect_timeout, rpc_timeout, confirm_timeout, reconnect_min, reconnect_max, start_wait;
+        int64_t consumer_timeout; /* the broker's own setting, as we are told */
     } broker;
     struct {
         char *host;
@@ -52,6 +52,7 @@ struct sn_options {
     struct {
         char *fleet_key_file;
         char *vault_address;
+        char *vault_ca_file;
         char *vault_token_file;
         char *file_root;
         bool inline_secrets;
@@ -87,7 +88,12 @@ struct sn_options {
 
 extern const struct sn_option_table sn_option_table;
 
-/* silverd's --config FILE, section.key=value… on the command line (also as --section.key=value). */
 bool sn_options_has_role(const struct sn_options *o, const char *role);
+
+/* What no row can say alone: options that contradict each other. After sn_options_load(). Errors: config.conflict, http.address. */
+int sn_options_check(const struct sn_options *o, struct sn_error *err) SN_MUSTCHECK;
+
+/* docs/configuration.md. */
+void sn_options_page(struct sn_buf *out);
 
 #endif

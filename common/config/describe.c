@@ -31,7 +31,7 @@ static void describe_type(const struct sn_option_row *row, struct sn_buf *out)
 {
     static const char *const NAMES[] = { "bool", "integer", "duration", "size", "text", "path", "", "list", "secret" };
 
-    if (row->type == SN_OPTION_CHOICE) {
+    if (row->type == SN_OPTION_CHOICE || (row->type == SN_OPTION_TEXT && row->words != NULL)) {
         describe_words(row, " or ", out);
         return;
     }
@@ -55,7 +55,16 @@ static void describe_range(const struct sn_option_row *row, struct sn_buf *out)
     sn_value_print_number(row, row->max, out);
 }
 
-static void describe_row(const struct sn_option_row *row, struct sn_buf *out)
+static bool any_reloadable(const struct sn_option_table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->rows[i].reloadable)
+            return true;
+    }
+    return false;
+}
+
+static void describe_row(const struct sn_option_row *row, bool reload_column, struct sn_buf *out)
 {
     sn_buf_addf(out, "| `%s.%s` | ", row->section, row->key);
     describe_type(row, out);
@@ -66,21 +75,25 @@ static void describe_row(const struct sn_option_row *row, struct sn_buf *out)
         sn_buf_adds(out, row->min > 0 ? "must be given" : "none");
     sn_buf_adds(out, " | ");
     describe_range(row, out);
-    sn_buf_addf(out, " | %s | %s |\n", row->reloadable ? "yes" : "", row->text);
+    if (reload_column)
+        sn_buf_addf(out, " | %s", row->reloadable ? "yes" : "");
+    sn_buf_addf(out, " | %s |\n", row->text);
 }
 
 void sn_options_describe(const struct sn_option_table *table, struct sn_buf *out)
 {
+    bool reload = any_reloadable(table);
     const char *section = "";
 
     for (size_t i = 0; i < table->count; i++) {
         const struct sn_option_row *row = &table->rows[i];
         if (strcmp(section, row->section) != 0) {
             sn_buf_addf(out, "%s## %s\n\n", i > 0 ? "\n" : "", row->section);
-            sn_buf_adds(out, "| option | type | default | range | reloaded | meaning |\n|---|---|---|---|---|---|\n");
+            sn_buf_addf(out, "| option | type | default | range%s | meaning |\n|---|---|---|---%s|---|\n", reload ? " | reloaded" : "",
+                        reload ? "|---" : "");
         }
         section = row->section;
-        describe_row(row, out);
+        describe_row(row, reload, out);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -355,6 +356,17 @@ void sn_options_free(const struct sn_option_table *table, void *values)
 {
     for (size_t i = 0; i < table->count; i++)
         sn_value_free(&table->rows[i], values);
+}
+
+int sn_options_refuse(struct sn_error *err, const char *fmt, ...)
+{
+    char text[SN_ERROR_TEXT_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    return sn_error_set(err, "config.conflict", "%s", text);
 }
 
 size_t sn_options_changed(const struct sn_option_table *table, const void *before, const void *after, bool reloadable,

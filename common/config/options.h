@@ -36,7 +36,7 @@ struct sn_option_row {
     size_t offset;            /* of the value in the program's struct */
     const char *preset;       /* default, as the environment would say it */
     int64_t min, max;         /* of the number; of the length in bytes (texts); of how many (list) */
-    const char *const *words; /* what may be said (choice, list); ended by NULL; NULL: anything (list) */
+    const char *const *words; /* what may be said (choice, list, text); ended by NULL; NULL: anything (list, text) */
     const char *unit;         /* of an int, for people: "threads"; else NULL */
     bool reloadable;          /* taken over while the program runs */
     const char *text;         /* one sentence */
@@ -64,9 +64,12 @@ int sn_options_load(const struct sn_option_table *table, const struct sn_option_
 /* Frees the values of a filled (or zeroed) struct and zeroes them. */
 void sn_options_free(const struct sn_option_table *table, void *values);
 
+/* For the checks of a program over several options: two that do not fit together. Error: config.conflict. Returns -1. */
+int sn_options_refuse(struct sn_error *err, const char *fmt, ...) SN_PRINTF(2, 3);
+
 /* The values in force as a YAML file that could be loaded again; of a sealed secret only that there is one. */
 void sn_options_print(const struct sn_option_table *table, const void *values, struct sn_buf *out);
-/* One Markdown section with a table for each section of options. */
+/* One Markdown section with a table for each section of options; whether an option is reloaded only when one is. */
 void sn_options_describe(const struct sn_option_table *table, struct sn_buf *out);
 /* Appends the names of the options that differ and are (reloadable), or are not (!reloadable), taken over while the
  * program runs, separated by ", ". Returns how many. */

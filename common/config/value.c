@@ -100,21 +100,35 @@ static int set_number(const struct sn_option_row *row, void *values, const char 
     return 0;
 }
 
-static int set_choice(const struct sn_option_row *row, void *values, const char *text, struct sn_error *err)
+/* The number of a word of the row, -1 when it is none. */
+static int word_number(const struct sn_option_row *row, const char *text)
+{
+    for (int i = 0; row->words[i] != NULL; i++) {
+        if (strcmp(text, row->words[i]) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static int refuse_word(const struct sn_option_row *row, const char *text, struct sn_error *err)
 {
     struct sn_buf words = SN_BUF_INIT;
 
-    for (int number = 0; row->words[number] != NULL; number++) {
-        if (strcmp(text, row->words[number]) == 0) {
-            memcpy(at(row, values), &number, sizeof(number));
-            return 0;
-        }
-    }
     for (int i = 0; row->words[i] != NULL; i++)
         sn_buf_addf(&words, "%s%s", i > 0 ? ", " : "", row->words[i]);
     (void)sn_error_set(err, "config.value", "%s is none of %s", text, sn_buf_str(&words));
     sn_buf_fini(&words);
     return -1;
+}
+
+static int set_choice(const struct sn_option_row *row, void *values, const char *text, struct sn_error *err)
+{
+    int number = word_number(row, text);
+
+    if (number < 0)
+        return refuse_word(row, text, err);
+    memcpy(at(row, values), &number, sizeof(number));
+    return 0;
 }
 
 static int check_length(const struct sn_option_row *row, size_t len, const char *of_what, struct sn_error *err)
@@ -139,23 +153,14 @@ static int set_text(const struct sn_option_row *row, void *values, const char *t
         return sn_error_set(err, "config.value", "%s", err->text);
     if (check_length(row, strlen(text), "bytes", err) != 0)
         return -1;
+    if (row->words != NULL && word_number(row, text) < 0)
+        return refuse_word(row, text, err);
     copy = strdup(text);
     if (copy == NULL)
         return sn_error_oom(err);
     sn_value_free(row, values);
     memcpy(at(row, values), &copy, sizeof(copy));
     return 0;
-}
-
-static bool is_word_of(const struct sn_option_row *row, const char *item)
-{
-    if (row->words == NULL)
-        return item[0] != '\0';
-    for (size_t i = 0; row->words[i] != NULL; i++) {
-        if (strcmp(item, row->words[i]) == 0)
-            return true;
-    }
-    return false;
 }
 
 static void list_free(char **list)
@@ -174,7 +179,7 @@ int sn_value_set_list(const struct sn_option_row *row, void *values, const char 
     if (check_length(row, count, "entries", err) != 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
-        if (!is_word_of(row, items[i]))
+        if (row->words != NULL ? word_number(row, items[i]) < 0 : items[i][0] == '\0')
             return sn_error_set(err, "config.value", "`%s` is not possible in this list", items[i]);
     }
     list = calloc(count + 1, sizeof(*list));

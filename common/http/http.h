@@ -63,6 +63,10 @@ struct sn_http_route {
 
 struct sn_http_server;
 
+#define SN_HTTP_ADDRESS_MAX 64
+/* "127.0.0.1:9102", "[::1]:9102": literal address and port (0 to 65535). Error: http.address. */
+int sn_http_parse_listen(const char *text, char address[SN_HTTP_ADDRESS_MAX], int *ret_port, struct sn_error *err) SN_MUSTCHECK;
+
 /* Listens on a literal IPv4 or IPv6 address and serves GET and HEAD of the routes (405 and 404 for the rest) from one own
  * thread that takes no signals. port 0 = any free one. The routes must outlive the server. Errors: http.address,
  * http.listen (in use, not permitted). */

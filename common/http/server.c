@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,29 @@ static int parse_address(const char *address, int port, struct sockaddr_storage 
         memcpy(ret, &v6, sizeof(v6));
     else
         return sn_error_set(err, "http.address", "%s is not a literal IPv4 or IPv6 address", address);
+    return 0;
+}
+
+int sn_http_parse_listen(const char *text, char address[SN_HTTP_ADDRESS_MAX], int *ret_port, struct sn_error *err)
+{
+    struct sockaddr_storage at;
+    const char *colon = strrchr(text, ':');
+    bool bracket = text[0] == '[';
+    size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+    char *end = NULL;
+    long port;
+
+    if (colon == NULL || len == 0 || len >= SN_HTTP_ADDRESS_MAX || (bracket && (len < 3 || colon[-1] != ']')) ||
+        (!bracket && memchr(text, ':', len) != NULL) || colon[1] < '0' || colon[1] > '9' || strlen(colon + 1) > 5)
+        return sn_error_set(err, "http.address", "%s is not address:port, as 127.0.0.1:9102 or [::1]:9102", text);
+    port = strtol(colon + 1, &end, 10);
+    memcpy(address, text + bracket, len - 2 * bracket);
+    address[len - 2 * bracket] = '\0';
+    if (*end != '\0')
+        return sn_error_set(err, "http.address", "%s is not address:port, as 127.0.0.1:9102 or [::1]:9102", text);
+    if (parse_address(address, (int)port, &at, err) != 0)
+        return -1;
+    *ret_port = (int)port;
     return 0;
 }
 

@@ -282,6 +282,28 @@ static void server_listens_where_told(void **state)
     sn_http_server_stop(server);
 }
 
+static void listen_text_is_address_and_port(void **state)
+{
+    static const char *const BAD[] = { "", ":9102", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99x", "127.0.0.1:65536", "localhost:80",
+                                       "::1:80", "[::1]", "[::1:80", "::1]:80", "[]:80", "127.0.0.1:-1", "127.0.0.1:123456" };
+    char address[SN_HTTP_ADDRESS_MAX];
+    struct sn_error err;
+    int port = -1;
+
+    (void)state;
+    assert_int_equal(sn_http_parse_listen("127.0.0.1:9102", address, &port, &err), 0);
+    assert_string_equal(address, "127.0.0.1");
+    assert_int_equal(port, 9102);
+    assert_int_equal(sn_http_parse_listen("[::]:0", address, &port, &err), 0);
+    assert_string_equal(address, "::");
+    assert_int_equal(port, 0);
+    for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+        if (sn_http_parse_listen(BAD[i], address, &port, &err) == 0)
+            fail_msg("accepted: %s", BAD[i]);
+        assert_string_equal(err.code, "http.address");
+    }
+}
+
 static void server_speaks_ipv6(void **state)
 {
     int probe = socket(AF_INET6, SOCK_STREAM, 0);
@@ -314,6 +336,7 @@ int main(void)
         cmocka_unit_test(certificate_is_verified),
         cmocka_unit_test(server_answers_its_routes),
         cmocka_unit_test(server_listens_where_told),
+        cmocka_unit_test(listen_text_is_address_and_port),
         cmocka_unit_test(server_speaks_ipv6),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
