@@ -16,9 +16,10 @@ LITERAL = re.compile(r'"([a-z][a-z0-9]*(?:-[a-z0-9]+)*\.[a-z0-9]+(?:-[a-z0-9]+)*
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 # Literals of the same form that are no codes: failure points, exchanges, queues and message types, settings and files.
 NO_CODES = re.compile(r'SN_FAILPOINT\(\s*"[^"]*"|#include[^\n]*|"(silver|contract|command|bulk)\.[^"]*"|'
-                      r'"(access|auth|coa|sql|credential)\.[a-z]+"|"[^"]*\.(yaml|sql|lua|json|conf)"')
+                      r'"(access|auth|coa|sql|credential|broker|redis|ledger)\.(secret|password|user)"|'
+                      r'"basic\.nack"|"connection\.blocked"|UTC\("[^"]*"\)|"[^"]*\.(yaml|sql|lua|json|conf)"')
 # Errors of silverctl's own that end a command with a sentence of their own, whose "what to do" is in that sentence.
-SELF_EXPLAINING = re.compile(r"^(usage\.|output\.|wait\.|[a-z]+\.not-found$|event\.(invalid|no-device)$|file\.|owner\.timeout$)")
+SELF_EXPLAINING = re.compile(r"^(usage\.|output\.|wait\.|document\.|[a-z]+\.not-found$|event\.(invalid|no-device)$|file\.|owner\.timeout$)")
 
 
 def codes_of(*folders):

@@ -80,14 +80,15 @@ static int find_owner(struct sn_ctl *ctl, const struct sn_target *target, char *
     return rc;
 }
 
-static json_t *request_of(const struct sn_ctl *ctl, const struct sn_target *target, const char *what, json_t *args, const char *id)
+/* device NULL: a question about the worker itself. args: taken. */
+static json_t *request_of(const struct sn_ctl *ctl, const char *device, const char *what, json_t *args, const char *id, int timeout_ms)
 {
     char deadline[SN_TIME_TEXT_MAX];
     json_t *request;
 
-    sn_clock_format_utc(sn_clock_wall_ms() + ctl->timeout_ms, deadline);
-    request = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "schema", "silver.ctl/1", "id", id, "what", what, "device",
-                        target->id, "by", ctl->user, "deadline", deadline);
+    sn_clock_format_utc(sn_clock_wall_ms() + timeout_ms, deadline);
+    request = json_pack("{s:s, s:s, s:s, s:s*, s:s, s:s}", "schema", "silver.ctl/1", "id", id, "what", what, "device", device,
+                        "by", ctl->user, "deadline", deadline);
     if (args != NULL && json_object_set_new(request, "args", args) != 0) {
         json_decref(request);
         return NULL;
@@ -95,41 +96,67 @@ static json_t *request_of(const struct sn_ctl *ctl, const struct sn_target *targ
     return request;
 }
 
+/* One conversation with a worker. c->device is for what people read while they wait. */
+static int converse(struct sn_ctl *ctl, struct conversation *c, const json_t *request, int timeout_ms, json_t **ret,
+                    struct sn_error *err)
+{
+    struct sn_broker_client *broker;
+    char waiting[256], name[64];
+    int rc;
+
+    if (sn_ctl_broker(ctl, &broker, err) != 0)
+        return -1;
+    name_of(c->worker, name, sizeof(name));
+    (void)snprintf(waiting, sizeof(waiting), c->device[0] != '\0' ? _("waiting for %s, owner of %s") : _("waiting for %s"), name,
+                   c->device);
+    c->patience = sn_patience_begin(waiting);
+    rc = sn_broker_client_call(broker, "silver.ctl", c->worker, request, sn_clock_mono_ms() + timeout_ms, on_reply, c, err);
+    sn_patience_end(c->patience);
+    if (rc != 0 && strcmp(err->code, "broker.unroutable") == 0)
+        return sn_error_set(err, "owner.gone", "%s does not listen", c->worker);
+    if (rc != 0 && strcmp(err->code, "broker.timeout") == 0)
+        return sn_error_set(err, "owner.timeout", "%s did not answer within %d s", c->worker, timeout_ms / 1000);
+    if (rc == 0 && c->refusal.code[0] != '\0') {
+        *err = c->refusal;
+        rc = -1;
+    } else if (rc == 0 && c->answer == NULL)
+        rc = sn_error_set(err, "owner.silent", "%s ended the conversation without an answer", c->worker);
+    if (rc == 0)
+        *ret = json_incref(c->answer);
+    return rc;
+}
+
 int sn_ctl_ask_owner(struct sn_ctl *ctl, const struct sn_target *target, const char *what, json_t *args, json_t **ret,
                      struct sn_error *err)
 {
-    struct conversation c = { .device = target->id };
-    struct sn_broker_client *broker;
-    char id[SN_UUID_TEXT_MAX], worker[128], waiting[256], name[64];
-    json_t *request = NULL;
+    char id[SN_UUID_TEXT_MAX], worker[128];
+    struct conversation c = { .id = id, .worker = worker, .device = target->id };
+    json_t *request;
     int rc = -1;
 
     sn_uuid_make(id);
-    request = request_of(ctl, target, what, args, id);
+    request = request_of(ctl, target->id, what, args, id, ctl->timeout_ms);
     if (request == NULL)
         return sn_error_oom(err);
-    if (find_owner(ctl, target, worker, sizeof(worker), err) != 0 || sn_ctl_broker(ctl, &broker, err) != 0)
-        goto out;
-    name_of(worker, name, sizeof(name));
-    (void)snprintf(waiting, sizeof(waiting), _("waiting for %s, owner of %s"), name, target->id);
-    c.id = id;
-    c.worker = worker;
-    c.patience = sn_patience_begin(waiting);
-    rc = sn_broker_client_call(broker, "silver.ctl", worker, request, sn_clock_mono_ms() + ctl->timeout_ms, on_reply, &c, err);
-    sn_patience_end(c.patience);
-    if (rc != 0 && strcmp(err->code, "broker.unroutable") == 0)
-        (void)sn_error_set(err, "owner.gone", "%s, owner of %s, does not listen", worker, target->id);
-    else if (rc != 0 && strcmp(err->code, "broker.timeout") == 0)
-        (void)sn_error_set(err, "owner.timeout", "%s, owner of %s, did not answer within %d s", worker, target->id,
-                           ctl->timeout_ms / 1000);
-    else if (rc == 0 && c.refusal.code[0] != '\0') {
-        *err = c.refusal;
-        rc = -1;
-    } else if (rc == 0 && c.answer == NULL)
-        rc = sn_error_set(err, "owner.silent", "%s ended the conversation without an answer", worker);
-    if (rc == 0)
-        *ret = json_incref(c.answer);
-out:
+    if (find_owner(ctl, target, worker, sizeof(worker), err) == 0)
+        rc = converse(ctl, &c, request, ctl->timeout_ms, ret, err);
+    json_decref(c.answer);
+    json_decref(request);
+    return rc;
+}
+
+int sn_ctl_ask_worker(struct sn_ctl *ctl, const char *worker, const char *what, int timeout_ms, json_t **ret, struct sn_error *err)
+{
+    char id[SN_UUID_TEXT_MAX];
+    struct conversation c = { .id = id, .worker = worker, .device = "" };
+    json_t *request;
+    int rc;
+
+    sn_uuid_make(id);
+    request = request_of(ctl, NULL, what, NULL, id, timeout_ms);
+    if (request == NULL)
+        return sn_error_oom(err);
+    rc = converse(ctl, &c, request, timeout_ms, ret, err);
     json_decref(c.answer);
     json_decref(request);
     return rc;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* device, worker: the fleet's present, from Redis and the broker; tests and pauses through the owner. */
+/* device: the fleet's present, from Redis and the broker; tests and pauses through the owner. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,26 +291,4 @@ int sn_cmd_device_pause(struct sn_ctl *ctl, const struct sn_args *args, struct s
 int sn_cmd_device_resume(struct sn_ctl *ctl, const struct sn_args *args, struct sn_error *err)
 {
     return order(ctl, args, false, err);
-}
-
-/* ---- workers ---- */
-
-int sn_cmd_worker_list(struct sn_ctl *ctl, const struct sn_args *args, struct sn_error *err)
-{
-    struct sn_store *store;
-    json_t *workers = NULL, *document;
-    bool whole, none;
-
-    (void)args;
-    if (sn_ctl_store(ctl, &store, err) != 0 || sn_survey_workers(store, &workers, err) != 0)
-        return -1;
-    if (sn_store_is_whole(store, &whole, err) != 0) {
-        json_decref(workers);
-        return -1;
-    }
-    none = json_array_size(workers) == 0;
-    document = json_pack("{s:o, s:b}", "workers", workers, "whole", (int)whole);
-    if (sn_ctl_answer_list(ctl, "worker", document, "workers", sn_view_workers, err) != 0)
-        return -1;
-    return none ? SN_EXIT_OUTCOME : SN_EXIT_OK;
 }

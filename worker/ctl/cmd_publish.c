@@ -110,11 +110,20 @@ static int publish(struct sn_ctl *ctl, struct message *m, struct sn_error *err)
     return sn_broker_client_publish(broker, pub, sn_clock_mono_ms() + ctl->timeout_ms, err);
 }
 
+static const char *ref_of(const struct message *m)
+{
+    return sn_json_text(json_object_get(m->body, "contract"), "ref");
+}
+
+static const char *username_of(const struct message *m)
+{
+    return sn_json_text(json_object_get(json_object_get(m->body, "service"), "access"), "username");
+}
+
 static json_t *document_of(const struct message *m)
 {
-    const json_t *contract = json_object_get(m->body, "contract");
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:n, s:s}", "event", m->id, "type", m->type, "routing_key", m->routing_key,
-                     "device", m->device, "confirmed", 1, "outcome", "ref", sn_json_text(contract, "ref"));
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:n, s:s, s:s}", "event", m->id, "type", m->type, "routing_key", m->routing_key,
+                     "device", m->device, "confirmed", 1, "outcome", "ref", ref_of(m), "username", username_of(m));
 }
 
 /* ---- --wait ---- */
@@ -177,8 +186,10 @@ static int answer_one(struct sn_ctl *ctl, const struct message *m, const json_t 
 
     if (document == NULL)
         return sn_error_oom(err);
-    if (event != NULL)
-        (void)json_object_update(document, (json_t *)event);
+    if (event != NULL) {
+        (void)json_object_update(document, (json_t *)(uintptr_t)event);
+        (void)json_object_set_new(document, "username", json_string(username_of(m)));
+    }
     return sn_ctl_answer(ctl, "publish", document, sn_view_publish, err);
 }
 
@@ -226,11 +237,10 @@ int sn_cmd_publish(struct sn_ctl *ctl, const struct sn_args *args, struct sn_err
 
 /* ---- plan ---- */
 
-/* The owner's answer in the shape of ctl/v1: changes instead of ops, and their number. */
+/* The owner's answer in the shape of ctl/v1, with the number of changes and what we know of the event. */
 static json_t *plan_document(const struct message *m, const json_t *answer)
 {
     json_t *plan = json_deep_copy(answer), *target, *change;
-    const json_t *contract = json_object_get(m->body, "contract");
     json_int_t changes = 0;
     size_t i, k;
 
@@ -242,7 +252,8 @@ static json_t *plan_document(const struct message *m, const json_t *answer)
     (void)json_object_set_new(plan, "event", json_string(m->id));
     (void)json_object_set_new(plan, "type", json_string(m->type));
     (void)json_object_set_new(plan, "device", json_string(m->device));
-    (void)json_object_set_new(plan, "ref", json_string(sn_json_text(contract, "ref")));
+    (void)json_object_set_new(plan, "ref", json_string(ref_of(m)));
+    (void)json_object_set_new(plan, "username", json_string(username_of(m)));
     (void)json_object_set_new(plan, "generation", json_integer(sn_json_number(m->body, "generation")));
     (void)json_object_set_new(plan, "changes", json_integer(changes));
     return plan;

@@ -16,6 +16,8 @@ int sn_ctl_broker(struct sn_ctl *ctl, struct sn_broker_client **ret, struct sn_e
     int rc = 0;
 
     if (ctl->broker == NULL) {
+        if (sn_ctl_password(ctl, SN_PASSWORD_BROKER, &ctl->broker_conf.password, err) != 0)
+            return -1;
         patience = sn_patience_begin(_("waiting for the broker"));
         rc = sn_broker_client_open(&ctl->broker_conf, &ctl->broker, err);
         sn_patience_end(patience);
@@ -31,6 +33,8 @@ int sn_ctl_pg(struct sn_ctl *ctl, struct sn_pg **ret, struct sn_error *err)
     int rc = 0;
 
     if (ctl->pg == NULL) {
+        if (sn_ctl_password(ctl, SN_PASSWORD_LEDGER, &ctl->pg_conf.password, err) != 0)
+            return -1;
         patience = sn_patience_begin(_("waiting for the ledger's database"));
         rc = sn_pg_open(&ctl->pg_conf, sn_clock_mono_ms() + ctl->timeout_ms, &ctl->pg, &pgerr);
         sn_patience_end(patience);
@@ -45,8 +49,13 @@ int sn_ctl_pg(struct sn_ctl *ctl, struct sn_pg **ret, struct sn_error *err)
 
 int sn_ctl_store(struct sn_ctl *ctl, struct sn_store **ret, struct sn_error *err)
 {
-    if (ctl->store == NULL && (ctl->store = sn_store_new(&ctl->store_conf)) == NULL)
-        return sn_error_oom(err);
+    if (ctl->store == NULL) {
+        if (sn_ctl_password(ctl, SN_PASSWORD_REDIS, &ctl->store_conf.password, err) != 0)
+            return -1;
+        ctl->store = sn_store_new(&ctl->store_conf);
+        if (ctl->store == NULL)
+            return sn_error_oom(err);
+    }
     *ret = ctl->store;
     return 0;
 }

@@ -90,8 +90,7 @@ struct sn_ctl {
     struct sn_store *store;
     struct sn_schemas *schemas;
     struct sn_inventory *inventory;
-    /* Whatever main needs to free. */
-    void *config;
+    struct sn_ctl_conf *conf; /* worker/ctl/conf.c */
 };
 
 struct sn_command {
@@ -124,6 +123,12 @@ struct sn_line {
 int sn_line_parse(int argc, char **argv, struct sn_line *ret, struct sn_error *err) SN_MUSTCHECK;
 /* Help of one command, or of all. */
 void sn_line_help(struct sn_out *out, const struct sn_command *command);
+
+/* ---- passwords, resolved when a connection needs them ---- */
+
+enum sn_password { SN_PASSWORD_BROKER, SN_PASSWORD_REDIS, SN_PASSWORD_LEDGER, SN_PASSWORD_COUNT };
+/* *ret: NULL when none is configured; borrowed until the end. Errors: secret.*. */
+int sn_ctl_password(struct sn_ctl *ctl, enum sn_password which, const char **ret, struct sn_error *err) SN_MUSTCHECK;
 
 /* ---- connections, opened at the first call; borrowed ---- */
 
@@ -163,6 +168,10 @@ void sn_patience_end(struct sn_patience *p);
  * NULL. Errors: owner.none, owner.gone, owner.timeout, or the code of the owner's own error. */
 int sn_ctl_ask_owner(struct sn_ctl *ctl, const struct sn_target *target, const char *what, json_t *args, json_t **ret,
                      struct sn_error *err) SN_MUSTCHECK;
+
+/* Asks a worker about itself, by its id. Errors as above. */
+int sn_ctl_ask_worker(struct sn_ctl *ctl, const char *worker, const char *what, int timeout_ms, json_t **ret,
+                      struct sn_error *err) SN_MUSTCHECK;
 
 /* A whole file, at most max bytes; "-" is stdin. malloc'ed, NUL-terminated. */
 int sn_ctl_read_file(const char *path, size_t max, char **ret, size_t *ret_len, struct sn_error *err) SN_MUSTCHECK;

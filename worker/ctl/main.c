@@ -142,9 +142,11 @@ static int run(struct sn_ctl *ctl, const struct sn_line *line, struct sn_error *
 {
     int rc;
 
-    if (parse_timeout(line->timeout, &ctl->timeout_ms, err) != 0 || sn_ctl_configure(ctl, line, err) != 0)
+    if (parse_timeout(line->timeout, &ctl->timeout_ms, err) != 0)
         return -1;
-    rc = line->command->run(ctl, &line->args, err);
+    rc = sn_ctl_configure(ctl, line, err);
+    if (rc == 0)
+        rc = line->command->run(ctl, &line->args, err);
     sn_ctl_close(ctl);
     sn_ctl_unconfigure(ctl);
     return rc;
@@ -158,6 +160,7 @@ int main(int argc, char **argv)
     char user[64];
     int rc;
 
+    json_object_seed(0);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGINT, on_interrupt);
     rc = sn_line_parse(argc, argv, &line, &err);

@@ -40,6 +40,8 @@ void sn_view_who(const json_t *object, char *out, size_t size);
 void sn_view_standing(struct sn_out *o, const json_t *event, int64_t now_ms);
 /* "olt-7  huawei-smartax  applied (observed)  onu 0/1/3, online" for each target. */
 void sn_view_targets(struct sn_out *o, const json_t *targets);
+/* The cause of an event or of a letter; %{target} is found in the event. */
+void sn_view_event_cause(struct sn_out *o, const json_t *event);
 /* The three sentences of a cause, with their headings. */
 void sn_view_cause(struct sn_out *o, const char *code, const json_t *args);
 

@@ -245,10 +245,8 @@ void sn_view_plan(struct sn_out *o, const json_t *plan, int64_t now_ms)
     }
     sn_duration(oldest_ms, read);
     sn_out_text(o, "\n");
-    sn_out_text(o, _("asked "));
-    sn_out_pad(o, SN_STYLE_PLAIN, worker, 0);
-    sn_out_text(o, _(", owner of %s (epoch %lld); read %s ago; nothing was sent"), sn_json_text(plan, "device"),
-                (long long)sn_json_number(plan, "epoch"), read);
+    sn_out_text(o, _("asked %.*s, owner of %s (epoch %lld); read %s ago; nothing was sent"), (int)strcspn(worker, "/"), worker,
+                sn_json_text(plan, "device"), (long long)sn_json_number(plan, "epoch"), read);
     sn_out_text(o, "\n\n");
     json_array_foreach (targets, i, t)
         plan_target(o, t);

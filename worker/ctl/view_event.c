@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/ctl/catalogue.h"
@@ -105,7 +106,7 @@ static void head(struct sn_out *o, const json_t *event, int64_t now_ms)
     generation_words(event, now_ms, generation, sizeof(generation));
     sn_out_put(o, SN_STYLE_BOLD, id);
     sn_out_text(o, "  ");
-    sn_out_put(o, SN_STYLE_PLAIN, sn_json_text(event, "type"));
+    sn_out_put(o, SN_STYLE_PLAIN, sn_json_text(event, "type")[0] != '\0' ? sn_json_text(event, "type") : "-");
     sn_out_text(o, "  ");
     sn_out_put(o, SN_STYLE_PLAIN, who);
     sn_out_text(o, "  %s", generation);
@@ -192,8 +193,8 @@ static const json_t *reply_of(const json_t *log, size_t i)
     return NULL;
 }
 
-/* One line of a text, shortened to what is left of the terminal. */
-static void put_line(struct sn_out *o, enum sn_style style, const char *text, int room)
+/* One line of a text, shortened to what is left of the terminal, and padded to it when something follows. */
+static void put_line(struct sn_out *o, enum sn_style style, const char *text, int room, bool follows)
 {
     char line[512];
     int columns;
@@ -210,7 +211,7 @@ static void put_line(struct sn_out *o, enum sn_style style, const char *text, in
         sn_out_text(o, "…");
         return;
     }
-    sn_out_pad(o, style, line, room);
+    sn_out_pad(o, style, line, follows ? room : 0);
 }
 
 static void timeline_entry(struct sn_out *o, const json_t *log, size_t i, int64_t start_ms, char *target, size_t size)
@@ -229,13 +230,13 @@ static void timeline_entry(struct sn_out *o, const json_t *log, size_t i, int64_
     sn_out_text(o, "%4s%" PRId64 ".%" PRId64 " s  ", at < 0 ? "-" : "+", (at < 0 ? -at : at) / 1000, (at < 0 ? -at : at) % 1000 / 100);
     sn_out_pad(o, SN_STYLE_BOLD, strcmp(target, sn_json_text(entry, "target")) == 0 ? "" : sn_json_text(entry, "target"), 11);
     (void)snprintf(target, size, "%s", sn_json_text(entry, "target"));
-    put_line(o, SN_STYLE_PLAIN, sn_json_text(entry, "text"), room);
-    sn_out_text(o, "  ");
+    put_line(o, SN_STYLE_PLAIN, sn_json_text(entry, "text"), room, verdict[0] != '\0');
+    sn_out_text(o, verdict[0] != '\0' ? "  " : "");
     sn_out_put(o, sn_style_of(verdict), verdict);
     sn_out_text(o, "\n");
     if (reply != NULL && strcmp(verdict, "ok") != 0 && sn_json_text(reply, "text")[0] != '\0') {
         sn_out_text(o, "%22s", "");
-        put_line(o, SN_STYLE_DIM, sn_json_text(reply, "text"), o->width - 24);
+        put_line(o, SN_STYLE_DIM, sn_json_text(reply, "text"), o->width - 24, false);
         sn_out_text(o, "\n");
     }
 }
@@ -251,14 +252,19 @@ static const json_t *run_of(const json_t *event, int64_t run)
     return NULL;
 }
 
+/* Times count from the publication, or from the first exchange when that is not known. */
+static int64_t start_of(const json_t *event)
+{
+    int64_t published = sn_json_time(event, "published");
+    return published != 0 ? published : sn_json_time(json_array_get(json_object_get(event, "log"), 0), "at");
+}
+
 static void timeline(struct sn_out *o, const json_t *event)
 {
     const json_t *log = json_object_get(event, "log");
-    int64_t start_ms = sn_json_time(event, "published"), run = -1;
+    int64_t start_ms = start_of(event), run = -1;
     char target[64] = "";
 
-    if (start_ms == 0 && json_array_size(log) > 0)
-        start_ms = sn_json_time(json_array_get(log, 0), "at");
     for (size_t i = 0; i < json_array_size(log); i++) {
         const json_t *entry = json_array_get(log, i);
         if (sn_json_number(entry, "run") != run) {
@@ -305,16 +311,44 @@ static const char *cause_code(const json_t *event)
     return code[0] != '\0' ? code : sn_json_text(json_object_get(event, "waiting"), "code");
 }
 
+/* Arguments of the cause, %{target} among them: the target that refused, or that is waited for. New reference. */
+static json_t *cause_args(const json_t *event)
+{
+    const json_t *waiting = json_object_get(event, "waiting"), *from = json_is_object(waiting) ? waiting : event;
+    json_t *args = json_object(), *t;
+    const char *target = sn_json_text(waiting, "target");
+    size_t i;
+
+    if (target[0] == '\0')
+        target = sn_json_text(event, "target");
+    json_array_foreach (json_object_get(event, "targets"), i, t) {
+        if (target[0] == '\0' && strcmp(sn_json_text(t, "code"), sn_json_text(event, "code")) == 0)
+            target = sn_json_text(t, "target");
+    }
+    if (target[0] == '\0')
+        target = sn_json_text(event, "routing");
+    (void)json_object_set_new(args, "target", json_string(target));
+    (void)json_object_update(args, json_object_get(from, "args"));
+    return args;
+}
+
+void sn_view_event_cause(struct sn_out *o, const json_t *event)
+{
+    json_t *args = cause_args(event);
+
+    sn_view_cause(o, cause_code(event), args);
+    json_decref(args);
+}
+
 void sn_view_event(struct sn_out *o, const json_t *event, int64_t now_ms)
 {
     char id[16];
-    const json_t *waiting = json_object_get(event, "waiting");
 
     sn_view_short_id(sn_json_text(event, "event"), id);
     head(o, event, now_ms);
-    if (cause_code(event)[0] != '\0') {
+    if (sn_cause_find(cause_code(event)) != NULL) {
         sn_out_text(o, "\n");
-        sn_view_cause(o, cause_code(event), json_object_get(json_is_object(waiting) ? waiting : event, "args"));
+        sn_view_event_cause(o, event);
     }
     if (json_array_size(json_object_get(event, "targets")) > 0) {
         sn_out_text(o, "\n");
@@ -334,6 +368,7 @@ void sn_view_event(struct sn_out *o, const json_t *event, int64_t now_ms)
 void sn_view_event_raw(struct sn_out *o, const json_t *event, int64_t now_ms)
 {
     const json_t *log = json_object_get(event, "log");
+    int64_t start_ms = start_of(event);
     json_t *entry;
     size_t i;
 
@@ -341,15 +376,14 @@ void sn_view_event_raw(struct sn_out *o, const json_t *event, int64_t now_ms)
     if (json_array_size(log) == 0)
         sn_out_text(o, "%s\n", _("no dialogue was recorded"));
     json_array_foreach (log, i, entry) {
-        char at[SN_WHEN_MAX];
         const char *dir = sn_json_text(entry, "dir"), *verdict = sn_json_text(entry, "verdict");
+        int64_t at = sn_json_time(entry, "at") - start_ms;
 
-        sn_when_full(sn_json_time(entry, "at"), at);
         sn_out_text(o, "\n");
-        sn_out_put(o, SN_STYLE_DIM, at);
-        sn_out_text(o, "  run %lld  ", (long long)sn_json_number(entry, "run"));
+        sn_out_text(o, "%c%lld.%03lld s", at < 0 ? '-' : '+', llabs(at) / 1000, llabs(at) % 1000);
+        sn_out_text(o, _("  run %lld  "), (long long)sn_json_number(entry, "run"));
         sn_out_put(o, SN_STYLE_BOLD, sn_json_text(entry, "target"));
-        sn_out_text(o, "  ");
+        sn_out_text(o, verdict[0] != '\0' ? "  " : "");
         sn_out_put(o, sn_style_of(verdict), verdict);
         sn_out_text(o, "\n");
         sn_out_block(o, strcmp(dir, ">") == 0 ? "> " : strcmp(dir, "<") == 0 ? "< " : "! ", sn_json_text(entry, "text"));

@@ -200,16 +200,17 @@ void sn_view_workers(struct sn_out *o, const json_t *list, int64_t now_ms)
 {
     const struct sn_column columns[] = {
         { _("worker"), false, false }, { _("version"), false, false }, { _("since"), false, false }, { _("devices"), true, false },
-        { _("closed"), true, false },  { _("jobs"), true, false },     { _("state"), false, true },  { "http", false, false },
+        { _("closed"), true, false },  { _("in hand"), true, false },  { _("done"), true, false },   { _("state"), false, false },
+        { "http", false, false },
     };
-    struct sn_table *t = sn_table_new(columns, 8);
     const json_t *workers = json_object_get(list, "workers");
+    struct sn_table *t = json_array_size(workers) > 0 ? sn_table_new(columns, 9) : NULL;
     json_t *w;
     size_t i;
 
     json_array_foreach (workers, i, w) {
         char since[SN_WHEN_MAX];
-        const char *state = sn_json_text(w, "state");
+        const char *why = sn_json_text(w, "why");
 
         sn_when_short(sn_json_time(w, "since"), now_ms, since);
         sn_table_cell(t, SN_STYLE_BOLD, sn_json_text(w, "worker"));
@@ -217,16 +218,18 @@ void sn_view_workers(struct sn_out *o, const json_t *list, int64_t now_ms)
         sn_table_cell(t, SN_STYLE_PLAIN, since);
         sn_table_cellf(t, SN_STYLE_PLAIN, "%zu", json_array_size(json_object_get(w, "devices")));
         count_cell(t, w, "closed");
-        count_cell(t, w, "jobs");
-        sn_table_cell(t, SN_STYLE_PLAIN, state[0] != '\0' ? state : "ok");
+        count_cell(t, w, "in_hand");
+        count_cell(t, w, "done");
+        sn_table_cell(t, why[0] != '\0' ? SN_STYLE_WARN : SN_STYLE_GOOD, why[0] != '\0' ? why : "ok");
         sn_table_cell(t, SN_STYLE_PLAIN, sn_json_text(w, "http"));
     }
-    sn_table_print(t, o, "");
+    if (t != NULL)
+        sn_table_print(t, o, "");
+    else
+        sn_out_text(o, "%s\n", _("No worker lives: events wait in the broker."));
     if (json_is_false(json_object_get(list, "whole")))
         sn_out_text(o, "%s\n",
                     _("Redis does not hold all records: nothing is written to any device until the ledger role has put them back."));
-    if (json_array_size(workers) == 0)
-        sn_out_text(o, "%s\n", _("No worker lives: events wait in the broker."));
 }
 
 /* ---- topology, configuration ---- */

@@ -6,14 +6,17 @@
 #include "worker/ctl/view.h"
 
 /* What happened, in one sentence; the code when the catalogue does not know it. */
-static void sentence_of(const char *code, const json_t *args, struct sn_buf *out)
+static void sentence_of(const char *code, const json_t *given, const char *target, struct sn_buf *out)
 {
     const struct sn_cause *cause = sn_cause_find(code);
+    json_t *args = json_pack("{s:s}", "target", target);
 
+    (void)json_object_update(args, (json_t *)(uintptr_t)given);
     if (cause != NULL)
         sn_cause_fill(_(cause->happened), args, out);
     else
         sn_buf_adds(out, code);
+    json_decref(args);
 }
 
 void sn_view_letters(struct sn_out *o, const json_t *list, int64_t now_ms)
@@ -36,16 +39,17 @@ void sn_view_letters(struct sn_out *o, const json_t *list, int64_t now_ms)
     t = sn_table_new(columns, 7);
     json_array_foreach (letters, i, l) {
         char id[16], when[SN_WHEN_MAX];
+        const char *target = sn_json_text(l, sn_json_text(l, "target")[0] != '\0' ? "target" : "device");
         struct sn_buf what = SN_BUF_INIT;
 
         sn_view_short_id(sn_json_text(l, "event"), id);
         sn_when_short(sn_json_time(l, "died_at"), now_ms, when);
-        sentence_of(sn_json_text(l, "code"), json_object_get(l, "args"), &what);
+        sentence_of(sn_json_text(l, "code"), json_object_get(l, "args"), target, &what);
         sn_table_cell(t, SN_STYLE_BOLD, id);
         sn_table_cell(t, SN_STYLE_PLAIN, when);
         sn_table_cell(t, SN_STYLE_PLAIN, sn_json_text(l, "ref"));
         sn_table_cell(t, SN_STYLE_PLAIN, sn_json_text(l, "type"));
-        sn_table_cell(t, SN_STYLE_PLAIN, sn_json_text(l, sn_json_text(l, "target")[0] != '\0' ? "target" : "device"));
+        sn_table_cell(t, SN_STYLE_PLAIN, target);
         sn_table_cell(t, SN_STYLE_BAD, sn_json_text(l, "code"));
         sn_table_cell(t, SN_STYLE_PLAIN, sn_buf_str(&what));
         sn_buf_fini(&what);
@@ -78,7 +82,8 @@ void sn_view_letter_groups(struct sn_out *o, const json_t *list, int64_t now_ms)
 
         json_array_foreach (json_object_get(g, "devices"), k, device)
             sn_buf_addf(&devices, "%s%s", k > 0 ? ", " : "", json_string_value(device));
-        sentence_of(sn_json_text(g, "code"), json_object_get(g, "args"), &what);
+        sentence_of(sn_json_text(g, "code"), json_object_get(g, "args"),
+                    json_string_value(json_array_get(json_object_get(g, "devices"), 0)), &what);
         sn_when_short(sn_json_time(g, "first"), now_ms, first);
         sn_view_short_id(sn_json_text(g, "newest"), id);
         sn_table_cellf(t, SN_STYLE_BOLD, "%lld", (long long)sn_json_number(g, "count"));
@@ -109,7 +114,10 @@ static void what_holds(struct sn_out *o, const json_t *targets)
         sn_out_text(o, "  ");
         sn_out_pad(o, SN_STYLE_BOLD, sn_json_text(t, "target"), 12);
         sn_out_pad(o, sn_style_of(sn_json_text(t, "outcome")), sn_json_text(t, "outcome"), 12);
-        sn_out_put(o, SN_STYLE_PLAIN, words.len > 0 ? sn_buf_str(&words) : _("nothing known"));
+        sn_out_put(o, SN_STYLE_PLAIN,
+                   words.len > 0                                      ? sn_buf_str(&words)
+                   : json_is_object(json_object_get(t, "holds")) ? _("nothing")
+                                                                      : _("nothing is known"));
         sn_out_text(o, "\n");
         sn_buf_fini(&words);
     }
@@ -153,7 +161,7 @@ void sn_view_letter(struct sn_out *o, const json_t *letter, int64_t now_ms)
     sn_out_text(o, "   ");
     sn_out_put(o, SN_STYLE_BOLD, code);
     sn_out_text(o, "\n");
-    sn_view_cause(o, code, json_object_get(letter, "args"));
+    sn_view_event_cause(o, letter);
     what_holds(o, json_object_get(letter, "targets"));
     device_said(o, json_object_get(letter, "log"));
 }
