@@ -53,6 +53,7 @@ void sn_cli_screen_begin(struct sn_cli_screen *s, const char *command)
     s->answer[0] = '\0';
     s->question = NULL;
     s->keep_async = false;
+    s->prompted = false;
 }
 
 /* Is the end of `seen` the echo of our command, at the start of a line or right after a prompt? The device may have broken it
@@ -124,15 +125,35 @@ static bool is_blank(const char *line, size_t len)
     return true;
 }
 
+/* Is the line a prompt of this host? Sets host and mode. */
+static bool take_prompt(struct sn_cli_screen *s, size_t len)
+{
+    char host[SN_CLI_HOST_MAX], mode[SN_CLI_MODE_MAX];
+
+    if (sn_cli_prompt(s->dialect, s->line, len, s->host, host, mode) == NULL)
+        return false;
+    memcpy(s->host, host, sizeof(s->host));
+    memcpy(s->mode, mode, sizeof(s->mode));
+    s->async = NULL; /* a block that never ended */
+    return true;
+}
+
 /* A whole line stands in s->line: does it belong to the reply? */
 static bool is_reply(struct sn_cli_screen *s, size_t len)
 {
+    if (s->echoed && take_prompt(s, len)) {
+        /* Text that nobody asked for follows the prompt on its heels: the reply was over. */
+        s->prompted = true;
+        return false;
+    }
     if (is_async(s, s->line, len)) {
         s->seen_len = s->seen_async; /* an echo may go on after it */
         return s->keep_async;
     }
     if (!s->echoed)
         return false;
+    if (s->prompted)
+        return s->keep_async;
     if (s->text.len == 0 && is_blank(s->line, len))
         return false;
     if (s->answer[0] != '\0') {
@@ -282,17 +303,13 @@ void sn_cli_screen_feed(struct sn_cli_screen *s, const char *data, size_t len)
 
 enum sn_cli_reached sn_cli_screen_reached(struct sn_cli_screen *s)
 {
-    char host[SN_CLI_HOST_MAX], mode[SN_CLI_MODE_MAX];
-
     s->question = NULL;
-    if (!s->echoed || s->len == 0)
+    if (!s->echoed)
         return SN_CLI_RUNNING;
-    if (sn_cli_prompt(s->dialect, s->line, s->len, s->host, host, mode) != NULL) {
-        memcpy(s->host, host, sizeof(s->host));
-        memcpy(s->mode, mode, sizeof(s->mode));
-        s->async = NULL; /* a block that never ended */
+    if (take_prompt(s, s->len) || s->prompted)
         return SN_CLI_PROMPT;
-    }
+    if (s->len == 0)
+        return SN_CLI_RUNNING;
     if (s->dialect->pager != NULL && sn_cli_glob(s->dialect->pager, s->line, s->len))
         return SN_CLI_PAGER;
     for (const struct sn_cli_question *q = s->dialect->questions; q->ask != NULL; q++) {

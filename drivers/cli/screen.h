@@ -54,6 +54,7 @@ struct sn_cli_screen {
     char answer[16];                         /* echo of our answer to a question, dropped when it stands alone on a line */
     const struct sn_cli_async *async;        /* inside an unsolicited block */
     size_t seen_async;                       /* seen_len before that block began */
+    bool prompted;                           /* a prompt came, and more text after it */
     bool keep_async;                         /* unsolicited lines belong to the text (while waiting for the end of a save) */
 };
 

@@ -259,7 +259,7 @@ void sn_cli_exchange(void *session, const struct sn_want *want, const struct sn_
     enum sn_class unsent = op->kind == SN_WRITE ? SN_UNREACHABLE : SN_UNKNOWN;
 
     (void)want;
-    if (!sn_cli_line_safe(op->line)) {
+    if (!sn_cli_line_safe(op->line) || (op->mode[0] != '\0' && !sn_cli_line_safe(op->mode))) {
         sn_verdict_set(&reply->verdict, SN_INVALID, "cli.unsafe-line", "a line with characters that no line may hold");
         return;
     }

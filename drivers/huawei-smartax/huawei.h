@@ -176,6 +176,8 @@ bool hw_ref_is_mark(const char *ref);
 bool hw_flow_ours(const struct sn_want *want, const struct hw_flow *flow);
 bool hw_same_place(const struct hw_place *a, const struct hw_place *b);
 
+/* The number that a profile is called by in the event, -1 when it is called by a name (or by a number that no profile can have). */
+int hw_profile_id(const char *wanted);
 /* A traffic table is named by what it does: sn-100000, with another priority than 0 sn-100000-p5. */
 void hw_table_name(const struct hw_want *w, enum hw_way way, char out[HW_NAME_MAX]);
 

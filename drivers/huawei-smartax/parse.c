@@ -288,8 +288,8 @@ int hw_parse_port(const char *text, const struct hw_place *at, uint8_t used[HW_O
 int hw_parse_profiles(const char *text, const char *wanted, int *ret_id)
 {
     struct line l, key, value;
-    bool numeric = strspn(wanted, "0123456789") == strlen(wanted), head = false;
-    int total = -1, n = 0;
+    int number = hw_profile_id(wanted), total = -1, n = 0;
+    bool head = false;
     size_t column;
 
     *ret_id = -1;
@@ -320,7 +320,7 @@ int hw_parse_profiles(const char *text, const char *wanted, int *ret_id)
         n++;
         name.len -= binding.len;
         name = trimmed(name);
-        if (numeric ? id == strtol(wanted, NULL, 10) : name.len == strlen(wanted) && memcmp(name.at, wanted, name.len) == 0)
+        if (number >= 0 ? id == number : name.len == strlen(wanted) && memcmp(name.at, wanted, name.len) == 0)
             *ret_id = id;
     }
     return !head || (total >= 0 && total != n) ? -1 : 0;

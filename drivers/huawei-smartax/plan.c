@@ -4,7 +4,6 @@
  * profiles, tables, service-ports · the rest of the cut · reality. See docs/protocols/huawei-smartax.md, "The plan".
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "drivers/huawei-smartax/huawei.h"
@@ -226,22 +225,31 @@ static int pick_ont(const struct hw_plan *p)
     return -1;
 }
 
+static int check_elsewhere(struct hw_plan *p)
+{
+    char is[24], shall[24];
+
+    if (p->h->autofind != HW_PRESENT || hw_same_place(&p->h->autofind_at, &p->w.at))
+        return 0;
+    place_text(&p->h->autofind_at, is);
+    place_text(&p->w.at, shall);
+    (void)hw_stuck(p, SN_PERMANENT, "huawei.onu-elsewhere", "ONU %s is seen at %s, not at %s", p->w.serial, is, shall);
+    sn_verdict_arg(&p->ret->verdict, "seen", is);
+    sn_verdict_arg(&p->ret->verdict, "wanted", shall);
+    return -1;
+}
+
 static int add_ask(struct hw_plan *p)
 {
     const struct hw_have *h = p->h;
 
-    if (h->autofind == HW_UNREAD)
+    if (p->w.line[0] == '\0' || p->w.service[0] == '\0' || !p->w.has_place)
+        return hw_stuck(p, SN_PERMANENT, "huawei-smartax.plan-unmapped",
+                        "the ONU must be created and its profiles or place are not said");
+    if (!h->onu.found && h->autofind == HW_UNREAD)
         hw_op_read_autofind(&p->ret->ops);
-    if (h->autofind == HW_PRESENT && !hw_same_place(&h->autofind_at, &p->w.at)) {
-        char is[24], shall[24];
-
-        place_text(&h->autofind_at, is);
-        place_text(&p->w.at, shall);
-        (void)hw_stuck(p, SN_PERMANENT, "huawei.onu-elsewhere", "ONU %s is seen at %s, not at %s", p->w.serial, is, shall);
-        sn_verdict_arg(&p->ret->verdict, "seen", is);
-        sn_verdict_arg(&p->ret->verdict, "wanted", shall);
+    if (check_elsewhere(p) < 0)
         return -1;
-    }
     if (!h->port_read)
         hw_op_read_port(&p->ret->ops, &p->w.at);
     if (!h->port_flows_read)
@@ -251,39 +259,44 @@ static int add_ask(struct hw_plan *p)
     return hw_flows_ask(p, true);
 }
 
-static void add(struct hw_plan *p)
+static int add_write(struct hw_plan *p)
 {
-    int ont;
+    int ont = pick_ont(p);
 
-    if (p->w.line[0] == '\0' || p->w.service[0] == '\0' || !p->w.has_place) {
-        (void)hw_stuck(p, SN_PERMANENT, "huawei-smartax.plan-unmapped", "the ONU does not exist and its profiles or place are not said");
-        return;
-    }
-    (void)add_ask(p);
-    if (asking(p))
-        return;
-    ont = pick_ont(p);
-    if (ont < 0) {
-        (void)hw_stuck(p, SN_PERMANENT, "huawei.full", "no free ONT id is left on the port");
-        return;
-    }
+    if (ont < 0)
+        return hw_stuck(p, SN_PERMANENT, "huawei.full", "no free ONT id is left on the port");
     hw_tables_add(p);
     hw_op_add(&p->ret->ops, &p->w, ont, p->h->line_id, p->h->service_id);
     hw_flows_add(p, ont, true);
+    return 0;
+}
+
+static void add(struct hw_plan *p)
+{
+    (void)add_ask(p);
+    if (asking(p))
+        return;
+    (void)add_write(p);
     (void)asking(p);
 }
 
 /* ---- the ONU is there ---- */
 
-/* Ours, on another port of this OLT: taken away there first, all of it. */
-static void remove_elsewhere(struct hw_plan *p)
+/* Ours, on another port of this OLT: taken away there, all of it, and made here. */
+static void relocate(struct hw_plan *p)
 {
+    bool make = !(p->want->suspended && p->w.cutoff == HW_CUT_ONU);
+
     if (!p->h->flows_read)
         hw_op_read_flows(&p->ret->ops, &p->h->onu);
+    if (make)
+        (void)add_ask(p);
     if (asking(p))
         return;
     (void)hw_flows_remove(p, true);
     hw_op_delete(&p->ret->ops, &p->h->onu);
+    if (make)
+        (void)add_write(p);
     (void)asking(p);
 }
 
@@ -319,10 +332,22 @@ static bool desc_is(const struct hw_plan *p)
     return p->mark == HW_MARK_OURS && (!p->w.desc_exact || same_without_blanks(p->h->onu.desc, p->w.desc));
 }
 
+/* Is everything right that is known without the service-ports? Then these are the last reads, and the light is asked for with them. */
+static bool looks_settled(const struct hw_plan *p)
+{
+    bool tables = p->w.n_flows == 0 || p->cut_flows ||
+                  (hw_table_of(p, HW_UP)->known == HW_PRESENT && hw_table_of(p, HW_DOWN)->known == HW_PRESENT);
+
+    return tables && line_is(p) && service_is(p) && desc_is(p) && is_active(&p->h->onu) &&
+           strcmp(p->h->onu.run, "online") == 0;
+}
+
 static int keep_ask(struct hw_plan *p)
 {
     if (!p->h->flows_read)
         hw_op_read_flows(&p->ret->ops, &p->h->onu);
+    if (!p->h->flows_read && looks_settled(p))
+        hw_op_read_optical(&p->ret->ops, &p->h->onu);
     eth_ask(p);
     if ((!line_is(p) && profile_ask(p, true) < 0) || (!service_is(p) && profile_ask(p, false) < 0))
         return -1;
@@ -368,7 +393,7 @@ static void be(struct hw_plan *p)
     else if (!onu->found)
         add(p);
     else if (p->w.has_place && !hw_same_place(&onu->at, &p->w.at))
-        remove_elsewhere(p);
+        relocate(p);
     else
         keep(p);
 }

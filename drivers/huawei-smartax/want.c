@@ -252,6 +252,16 @@ int hw_want_read(const struct sn_want *want, struct hw_want *w)
     return 0;
 }
 
+int hw_profile_id(const char *wanted)
+{
+    long id;
+
+    if (wanted[0] == '\0' || strspn(wanted, "0123456789") != strlen(wanted) || strlen(wanted) > 5)
+        return -1;
+    id = strtol(wanted, NULL, 10);
+    return id <= 65535 ? (int)id : -1;
+}
+
 void hw_table_name(const struct hw_want *w, enum hw_way way, char out[HW_NAME_MAX])
 {
     if (w->priority == 0)
