@@ -73,16 +73,18 @@ static void ask(const struct sn_want *want, struct sn_answer *ret)
 
 /* ---- packets as ops ---- */
 
-/* " Acct-Session-Id=81a00010": session ids come from the NAS, hence from outside. */
-static void say_id(char *out, size_t size, const char *id)
+/* Who is meant, in the target's words. Session ids come from the NAS, hence from outside. By name, the line still says which session it
+ * stands for: two lists of the same words count as the same list. */
+static void say_who(struct sn_op *op, const char *what, const char *user, const struct ses_row *row, bool by_name)
 {
-    size_t n;
+    const char *before = by_name ? " (in place of session " : " Acct-Session-Id=";
+    const char *rate = op->s[SES_S_RATE];
+    char id[SES_ID_MAX]; /* cut, never split, when it is full of escapes */
 
-    out[0] = '\0';
-    if (id[0] == '\0')
-        return;
-    n = (size_t)snprintf(out, size, " Acct-Session-Id=");
-    (void)sn_text_escape(out + n, size - n, id, strlen(id));
+    (void)sn_text_escape(id, sizeof(id), row->id, strlen(row->id));
+    if (sn_op_line(op, "%s User-Name=%s NAS-IP-Address=%s%s%s%s%s%s", what, user, row->nas,
+                   rate[0] != '\0' ? " Mikrotik-Rate-Limit=" : "", rate, before, id, by_name ? ")" : "") != 0)
+        (void)snprintf(op->line, sizeof(op->line), "%s row %" PRId64 " of radacct", what, row->row);
 }
 
 /* False when the list is full: it is sent, and the rest asked for again. */
@@ -91,7 +93,6 @@ static bool add_packet(const struct sn_want *want, const struct ses_row *row, co
 {
     struct sn_op *op = sn_ops_add(&ret->ops, SN_WRITE, '!', coa ? SES_COA : SES_CUT);
     bool by_name = row->id[0] == '\0' || ses_memo_get(memo, "by_name", row->row) != NULL;
-    char id[256];
 
     if (op == NULL)
         return false;
@@ -103,9 +104,7 @@ static bool add_packet(const struct sn_want *want, const struct ses_row *row, co
     sn_radius_keep(op->s[SES_S_NAS], sizeof(op->s[SES_S_NAS]), row->nas);
     if (coa)
         ses_want_rate(want, op->s[SES_S_RATE]);
-    say_id(id, sizeof(id), op->s[SES_S_ID]);
-    (void)snprintf(op->line, sizeof(op->line), "%s User-Name=%s%s NAS-IP-Address=%s%s%s", coa ? "CoA-Request" : "Disconnect-Request",
-                   username(want), id, row->nas, coa ? " Mikrotik-Rate-Limit=" : "", op->s[SES_S_RATE]);
+    say_who(op, coa ? "CoA-Request" : "Disconnect-Request", username(want), row, by_name);
     return true;
 }
 
@@ -167,7 +166,8 @@ static bool sweep(const struct sn_want *want, const json_t *memo, struct sn_answ
     ret->what = SN_NEXT_OPS;
     op->n[SES_N_BY_NAME] = 1;
     sn_radius_keep(op->s[SES_S_NAS], sizeof(op->s[SES_S_NAS]), nas);
-    (void)snprintf(op->line, sizeof(op->line), "Disconnect-Request User-Name=%s NAS-IP-Address=%s", username(want), nas);
+    (void)snprintf(op->line, sizeof(op->line), "Disconnect-Request User-Name=%s NAS-IP-Address=%s (a login may be in flight)",
+                   username(want), nas);
     return true;
 }
 

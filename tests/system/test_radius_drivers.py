@@ -3,12 +3,18 @@
 tests/system/drive, what holds is asked of the servers themselves."""
 
 import concurrent.futures
+import hashlib
+import hmac
 import json
 import os
+import socket
+import struct
 import subprocess
+import threading
 import time
 
 import pytest
+from lab import wait_until
 
 TIMERS = {"irt_ms": 150, "mrt_ms": 400, "mrc": 3, "mrd_ms": 1500}
 
@@ -41,16 +47,16 @@ class Driver:
     def carry(self, target, **job):
         """The last answer; its `lines` and `writes` are those of all calls."""
         job.setdefault("memo", {})
-        lines, writes = [], 0
-        for _ in range(30):
+        lines, writes = [], []
+
+        def look():
             answer = self.once(target, **job)
-            lines += answer.get("lines", [])
-            writes += answer.get("writes", 0)
+            lines.extend(answer.get("lines", []))
+            writes.append(answer.get("writes", 0))
             job["memo"] = answer.get("memo", job["memo"])
-            if answer["end"] != "later":
-                break
-            time.sleep(0.3)         # the driver's own step
-        return {**answer, "lines": lines, "writes": writes}
+            return answer["end"] != "later" and answer
+        answer = wait_until(look, "the driver to ask for no later look", every_s=0.3)    # the driver's own step
+        return {**answer, "lines": lines, "writes": sum(writes)}
 
     def user(self, kind="BE", owner="odoo/prod/1", generation=1, **job):
         return self.carry(self.server, aspect="user", kind=kind, owner=owner, generation=generation, **job)
@@ -341,7 +347,8 @@ def test_A05_killed_at_the_commit_leaves_all_or_nothing(driver, lab, wait, point
         driver.user(service=service(code="OLD", up=1, down=1))
     job = {"aspect": "user", "kind": "BE", "owner": "odoo/prod/1", "generation": generation_now, "service": service()}
     driver.once(driver.server, failpoints=f"freeradius-sql.{point}=kill", **job)
-    wait(lambda: lab.pg.query("radius", "SELECT count(*) FROM pg_stat_activity WHERE usename = 'silver_worker'") == [(0,)],
+    wait(lambda: lab.pg.query("radius", "SELECT count(*) FROM pg_stat_activity WHERE usename = 'silver_worker' "
+                              "AND state <> 'active'") == [(0,)],
          "the server to see that the worker is gone")
     if point == "before-commit":
         assert groups(lab, "ana@isp") == ([("OLD@1/1", 10)] if generation_now == 2 else [])
@@ -384,7 +391,6 @@ def online(driver, lab, user="ana@isp", password="clave-1", **options):
 
 
 def wait_row(lab, user, count):
-    from lab import wait_until
     wait_until(lambda: open_rows(lab, user) == count, f"{count} open rows of {user} in radacct")
 
 
@@ -430,8 +436,8 @@ def test_A16_plan_change_of_an_online_user_is_acknowledged_once_and_its_login_no
     session = online(driver, lab)
     driver.user(service=service(), generation=2)
     plan = driver.session("SINCE", service=service(), generation=2, dry=True)
-    assert plan["lines"][-1] == ["!", f"CoA-Request User-Name=ana@isp Acct-Session-Id={session} NAS-IP-Address=127.0.0.2 "
-                                 "Mikrotik-Rate-Limit=50000k/100000k"]
+    assert plan["lines"][-1] == ["!", "CoA-Request User-Name=ana@isp NAS-IP-Address=127.0.0.2 Mikrotik-Rate-Limit="
+                                 f"50000k/100000k Acct-Session-Id={session}"]
     assert lab.nas["bng-1"].sessions("ana@isp")[0]["rate"] == "25000k/50000k"
     answer = driver.session("SINCE", service=service(), generation=2)
     assert (answer["end"], answer["evidence"], answer["writes"]) == ("done", "acknowledged", 1)
@@ -473,7 +479,7 @@ def test_A07_login_in_flight_during_the_suspension_is_cut_too(driver, lab, hold)
     driver.user(service=service(state="suspended"), suspended=True, generation=2)
     first = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
     assert first["end"] == "done", first
-    assert first["lines"][1] == ["!", "Disconnect-Request User-Name=ana@isp NAS-IP-Address=127.0.0.2"]
+    assert first["lines"][1] == ["!", "Disconnect-Request User-Name=ana@isp NAS-IP-Address=127.0.0.2 (a login may be in flight)"]
     if hold == "start":                                     # the NAS had it, radacct did not
         assert (first["evidence"], first["holds"]["asked_by_name"]) == ("acknowledged", "ack")
     else:
@@ -495,7 +501,6 @@ def test_A08_terminated_user_who_redials_at_once_is_offline_and_gone(driver, lab
     lab.cpes.wait("ana@isp", "rejected")
     assert driver.user("GONE", key={"username": "ana@isp"}, generation=2)["end"] == "done"
     rejects = lab.cpes.state("ana@isp")["rejects"]
-    from lab import wait_until
     wait_until(lambda: lab.cpes.state("ana@isp")["rejects"] > rejects + 2, "three more refused logins")
     assert open_rows(lab, "ana@isp") == 0 and lab.cpes.state("ana@isp")["accepts"] == 1
 
@@ -550,8 +555,8 @@ def test_stale_row_is_done_by_the_word_of_the_nas(driver, lab):
     driver.user(service=service(state="suspended"), suspended=True, generation=2)
     answer = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
     sent = [line for mark, line in answer["lines"] if mark == "!"]
-    assert sent == ["Disconnect-Request User-Name=ana@isp Acct-Session-Id=dead0001 NAS-IP-Address=127.0.0.2",
-                    "Disconnect-Request User-Name=ana@isp NAS-IP-Address=127.0.0.2"]
+    assert sent == ["Disconnect-Request User-Name=ana@isp NAS-IP-Address=127.0.0.2 Acct-Session-Id=dead0001",
+                    "Disconnect-Request User-Name=ana@isp NAS-IP-Address=127.0.0.2 (in place of session dead0001)"]
     assert (answer["end"], answer["evidence"]) == ("done", "acknowledged")
     assert answer["holds"]["sessions"][0]["stale"] == "503"
 
@@ -566,7 +571,7 @@ def test_stale_row_beside_a_live_session_does_not_cost_the_live_one(garden, lab)
     answer = garden.session("GONE", key={"username": "ana@isp"}, generation=2)
     assert answer["end"] == "done"
     assert [line for mark, line in answer["lines"] if mark == "!"] == [
-        "Disconnect-Request User-Name=ana@isp Acct-Session-Id=dead0001 NAS-IP-Address=127.0.0.2"]
+        "Disconnect-Request User-Name=ana@isp NAS-IP-Address=127.0.0.2 Acct-Session-Id=dead0001"]
     assert lab.cpes.state("ana@isp")["disconnects"] == 0
 
 
@@ -627,6 +632,82 @@ def test_lost_answer_of_the_nas_is_looked_up_not_guessed(driver, lab):
     wait_row(lab, "ana@isp", 0)
     again = driver.session("GONE", key=key, generation=2, memo=lost["memo"])
     assert (again["end"], again["evidence"]) == ("done", "observed")
+
+
+class OddNas:
+    """A NAS of another make: signs its replies as told, for FreeRADIUS and hostapd know only their own way."""
+
+    def __init__(self, secret, code, attributes=b"", message_authenticator=None):
+        self.secret = secret.encode()
+        self.code, self.attributes, self.ma = code, attributes, message_authenticator
+        self.requests = []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.9", 0))
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        while True:
+            request, peer = self.socket.recvfrom(4096)
+            if not request:
+                return
+            self.requests.append(request)
+            self.socket.sendto(self._reply(request), peer)
+
+    def _reply(self, request):
+        head = lambda body: struct.pack("!BBH", self.code, request[1], 20 + len(body))
+        body = self.attributes
+        if self.ma:
+            over = request[4:20] if self.ma == "request" else bytes(16)
+            body += b"\x50\x12" + bytes(16)
+            mac = hmac.new(self.secret, head(body) + over + body, hashlib.md5).digest()
+            body = body[:-16] + mac
+        return head(body) + hashlib.md5(head(body) + request[4:20] + body + self.secret).digest() + body
+
+    def close(self):
+        self.socket.sendto(b"", ("127.0.0.9", self.port))
+        self.thread.join(timeout=10)
+        self.socket.close()
+
+
+@pytest.fixture
+def odd_nas(driver, lab):
+    made = []
+
+    def make(*args, **options):
+        nas = OddNas("odd-secret", *args, **options)
+        made.append(nas)
+        driver.nas["bng-1"]["coa"] = {"address": "127.0.0.9", "port": nas.port, "secret": "odd-secret"}
+        driver.user(service=service())
+        stale_row(lab, "ana@isp", "81a00010")
+        driver.user(service=service(state="suspended"), suspended=True, generation=2)
+        return nas
+    yield make
+    for nas in made:
+        nas.close()
+
+
+def test_reply_signed_over_zeros_is_dropped_and_said_until_the_inventory_allows_it(driver, odd_nas):
+    nas = odd_nas(41, message_authenticator="zeros")
+    dropped = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
+    assert dropped["code"] == "radius-session.nas-silent" and "coa.accept_zero_ma" in dropped["text"]
+    assert len(set(nas.requests)) == 1 and len(nas.requests) == TIMERS["mrc"]       # same bytes each time
+    driver.nas["bng-1"]["coa"]["accept_zero_ma"] = True
+    taken = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
+    assert taken["end"] == "done" and "zeroed authenticator" in taken["holds"]["warning"]
+
+
+def test_right_signature_needs_no_option(driver, odd_nas):
+    odd_nas(41, message_authenticator="request")
+    answer = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
+    assert (answer["end"], answer["evidence"]) == ("done", "acknowledged") and "warning" not in answer["holds"]
+
+
+def test_refusal_without_a_cause_is_tried_again_later(driver, odd_nas):
+    odd_nas(42)
+    answer = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
+    assert (answer["end"], answer["class"], answer["code"]) == ("refused", "transient-job", "radius.nas-refused")
 
 
 def test_lost_lease_sends_nothing(driver, lab):

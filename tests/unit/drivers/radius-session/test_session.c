@@ -25,6 +25,7 @@ struct world {
     int packets;
     bool stop_on_ack; /* an acknowledged Disconnect closes the row */
     const char *login;
+    int appear_after; /* a session is accounted for right after the n-th packet */
 };
 
 static void add_session(struct world *w, int64_t row, const char *id, int64_t start_ms)
@@ -76,6 +77,8 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
     cause = w->causes[n];
     reply->data = json_pack("{s:s, s:i, s:s, s:i, s:b}", "answer", cause == 0 ? "ack" : "nak", "cause", cause > 0 ? cause : 0,
                             "name", "Name", "sent", w->sent[n] > 0 ? w->sent[n] : 1, "zero_ma", 0);
+    if (w->packets == w->appear_after)
+        add_session(w, 9, "81a00019", NOW - 500);
     if (cause == 0 && op->verb == SES_CUT && w->stop_on_ack)
         close_row(w, op->n[SES_N_ROW]);
 }
@@ -170,7 +173,7 @@ static void coa_refusals_follow_the_table(void **state)
             assert_int_equal(run.end, CONFORM_DONE);
             assert_int_equal(run.writes, 2);
             assert_string_equal(json_string_value(json_array_get(json_array_get(run.lines, 3), 1)),
-                                "Disconnect-Request User-Name=ana@isp Acct-Session-Id=81a00010 NAS-IP-Address=10.0.0.1");
+                                "Disconnect-Request User-Name=ana@isp NAS-IP-Address=10.0.0.1 Acct-Session-Id=81a00010");
         } else {
             assert_int_equal(run.end, CONFORM_REFUSED);
             assert_int_equal(run.verdict.class, rows[i].class);
@@ -241,7 +244,8 @@ static void unknown_session_is_tried_once_by_name(void **state)
     assert_int_equal(run.evidence, SN_EVIDENCE_ACKNOWLEDGED);
     assert_int_equal(f.world.packets, 2);
     assert_string_equal(json_string_value(json_array_get(json_array_get(run.lines, 3), 1)),
-                        "CoA-Request User-Name=ana@isp NAS-IP-Address=10.0.0.1 Mikrotik-Rate-Limit=500k/2000k");
+                        "CoA-Request User-Name=ana@isp NAS-IP-Address=10.0.0.1 Mikrotik-Rate-Limit=500k/2000k "
+                        "(in place of session 81a00010)");
     conform_run_fini(&run);
     teardown(&f);
 
@@ -251,6 +255,27 @@ static void unknown_session_is_tried_once_by_name(void **state)
     (void)carry_to_the_end(&f, &run);
     assert_int_equal(run.end, CONFORM_DONE);
     assert_int_equal(f.world.packets, 2);
+    conform_run_fini(&run);
+    teardown(&f);
+}
+
+/* The sweep by name cut a session whose Accounting-Start came only then: the words that follow must not count as a repetition. */
+static void session_that_appears_after_the_sweep_is_no_repetition(void **state)
+{
+    struct fixture f;
+    struct conform_run run;
+
+    (void)state;
+    setup(&f, SN_GONE, "session", true);
+    carry(&f, &run);
+    assert_int_equal(run.writes, 1);
+    conform_run_fini(&run);
+    json_object_del(f.memo, "swept");
+    f.world.causes[2] = f.world.causes[3] = 503;
+    f.world.appear_after = 2;
+    (void)carry_to_the_end(&f, &run);
+    assert_int_equal(run.end, CONFORM_DONE);
+    assert_int_equal(f.world.packets, 4);
     conform_run_fini(&run);
     teardown(&f);
 }
@@ -339,8 +364,8 @@ static void hostile_session_id_stays_on_its_line(void **state)
     carry(&f, &run); /* the conformance loop refuses control bytes in a line */
     assert_int_equal(run.end, CONFORM_DONE);
     assert_string_equal(json_string_value(json_array_get(json_array_get(run.lines, 1), 1)),
-                        "Disconnect-Request User-Name=ana@isp Acct-Session-Id=x\\x0d\\x0aUser-Name=\\x1b[2J\"';-- "
-                        "NAS-IP-Address=10.0.0.1");
+                        "Disconnect-Request User-Name=ana@isp NAS-IP-Address=10.0.0.1 "
+                        "Acct-Session-Id=x\\x0d\\x0aUser-Name=\\x1b[2J\"';--");
     conform_run_fini(&run);
     teardown(&f);
 }
@@ -445,6 +470,7 @@ int main(void)
         cmocka_unit_test(disconnect_refusals_follow_the_table),
         cmocka_unit_test(unknown_session_after_our_own_retransmission_is_done),
         cmocka_unit_test(unknown_session_is_tried_once_by_name),
+        cmocka_unit_test(session_that_appears_after_the_sweep_is_no_repetition),
         cmocka_unit_test(late_accounting_stop_is_waited_for),
         cmocka_unit_test(row_numbers_are_the_memory_not_session_ids),
         cmocka_unit_test(sessions_are_due_by_time_and_by_refusal),
