@@ -16,6 +16,7 @@
 #include "worker/health.h"
 #include "worker/job/dispatch.h"
 #include "worker/lane/lane.h"
+#include "worker/metrics.h"
 #include "worker/options.h"
 #include "worker/sink/heal.h"
 #include "worker/sink/ledger.h"
@@ -30,6 +31,7 @@ struct sn_boot {
     bool runs_ledger;
     struct sn_log log;
     struct sn_redact *redact;
+    struct sn_metrics *metrics;
     struct sn_schemas *schemas;
     struct sn_secret_store *secrets;
     struct sn_secret broker_password;
@@ -136,7 +138,7 @@ static int open_secrets(struct sn_boot *b, struct sn_error *err)
 }
 
 static const char USAGE[] = "silverd --config FILE [section.key=value ...]\n"
-                            "silverd --print-config | --describe-options | --version | --help\n"
+                            "silverd --print-config | --describe-options | --describe-metrics | --version | --help\n"
                             "\n"
                             "Settings come from the file, then from SILVER_SECTION_KEY in the environment, then from the command line.\n"
                             "What there is: docs/configuration.md.\n";
@@ -166,6 +168,10 @@ static int read_options(int argc, char **argv, struct sn_options *o, struct sn_e
             show = true;
         } else if (strcmp(argv[i], "--describe-options") == 0) {
             sn_options_page(&text);
+            print(&text);
+            return 1;
+        } else if (strcmp(argv[i], "--describe-metrics") == 0) {
+            sn_measure_page(&text);
             print(&text);
             return 1;
         } else if (strcmp(argv[i], "--version") == 0) {
@@ -214,10 +220,12 @@ int sn_boot_configure(int argc, char **argv, struct sn_boot **ret, int *ret_code
     b->redact = sn_redact_new();
     b->log = (struct sn_log){ .level = (enum sn_log_level)b->options.process.log_level, .json = b->options.process.log_json, .fd = 2,
                               .redact = b->redact };
-    if (b->redact == NULL || sn_schemas_load(&b->schemas, err) != 0 || open_secrets(b, err) != 0) {
+    if ((b->redact == NULL && sn_error_oom(err) != 0) || sn_metrics_new(&sn_measure_table, &b->metrics, err) != 0 ||
+        sn_schemas_load(&b->schemas, err) != 0 || open_secrets(b, err) != 0) {
         sn_boot_free(b);
         return -1;
     }
+    sn_measure_set(b->metrics, SN_MEASURE_BUILD_INFO, SN_VERSION, 1);
     fleet_settings(b);
     *ret = b;
     return 0;
@@ -321,6 +329,7 @@ static int start_worker(struct sn_boot *b, struct sn_error *err)
 
     f->log = &b->log;
     f->redact = b->redact;
+    f->metrics = b->metrics;
     f->secrets = b->secrets;
     f->policy = (struct sn_event_policy){ .schemas = b->schemas, .fleet_key = sn_secret_hash_key(b->secrets),
                                           .seal_public = sn_secret_seal_public(b->secrets),
@@ -355,7 +364,7 @@ int sn_boot_start(struct sn_boot *b, struct sn_error *err)
     if (b->runs_worker && start_worker(b, err) != 0)
         return -1;
     b->health = (struct sn_health){ .fleet = b->runs_worker ? &b->fleet : NULL, .keeper = b->keeper, .ledger = b->ledger,
-                                    .stall_ms = 60000 };
+                                    .metrics = b->metrics, .stall_ms = 60000 };
     if (listen[0] != '\0' && (sn_http_parse_listen(listen, address, &port, err) != 0 ||
                                sn_health_serve(&b->health, address, port, &b->http, err) != 0))
         return -1;
@@ -451,6 +460,7 @@ void sn_boot_free(struct sn_boot *b)
     sn_secret_fini(&b->ledger_password);
     sn_secret_store_free(b->secrets);
     sn_schemas_free(b->schemas);
+    sn_metrics_free(b->metrics);
     sn_options_free(&sn_option_table, &b->options);
     sn_redact_free(b->redact);
     free(b);

@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "worker/job/dispatch.h"
 #include "worker/lane/lane.h"
+#include "worker/metrics.h"
 
 /* One loop of the process: turning, or stuck since. */
 static bool loop_line(struct sn_buf *out, const char *name, int64_t last_turn_ms, int64_t stall_ms, const char *why)
@@ -94,52 +95,56 @@ static void readyz(void *arg, const struct sn_http_call *call, struct sn_http_re
     reply->status = ok ? 200 : 503;
 }
 
-static void gauge(struct sn_buf *out, const char *name, const char *label, const char *value, long long number)
+/* What is not counted where it happens is read when somebody asks. */
+static void look_at_fleet(const struct sn_fleet *f, struct sn_metrics *m)
 {
-    if (label != NULL)
-        sn_buf_addf(out, "%s{%s=\"%s\"} %lld\n", name, label, value, number);
-    else
-        sn_buf_addf(out, "%s %lld\n", name, number);
+    int64_t oldest = sn_dispatch_oldest_ms(f->dispatch);
+    int64_t last;
+    size_t waiting;
+    char why[256];
+
+    sn_measure_set(m, SN_MEASURE_CONSUMER_UP, NULL, sn_consumer_state(f->consumer, &last, why, sizeof(why)));
+    sn_measure_set(m, SN_MEASURE_PUBLISHER_UP, NULL, sn_publisher_state(f->publisher, &waiting, &last, why, sizeof(why)));
+    sn_measure_set(m, SN_MEASURE_PUBLICATIONS_WAITING, NULL, (double)waiting);
+    sn_measure_set(m, SN_MEASURE_STORE_UNSURE, NULL, atomic_load(&f->unsure));
+    sn_measure_set(m, SN_MEASURE_JOBS_IN_HAND, NULL, sn_dispatch_in_hand(f->dispatch));
+    sn_measure_set(m, SN_MEASURE_JOBS_DONE, NULL, (double)atomic_load(&f->jobs_done));
+    sn_measure_set(m, SN_MEASURE_JOB_OLDEST_SECONDS, NULL, oldest > 0 ? (double)(sn_clock_mono_ms() - oldest) / 1000 : 0);
+    for (size_t i = 0; i < f->devices_n; i++) {
+        struct sn_device *d = &f->devices[i];
+        bool open;
+        (void)pthread_mutex_lock(&d->lock);
+        open = sn_gate_is_open(&d->gate);
+        (void)pthread_mutex_unlock(&d->lock);
+        sn_measure_set(m, SN_MEASURE_DEVICE_GATE_OPEN, d->target->id, open);
+        sn_measure_set(m, SN_MEASURE_DEVICE_OWNED, d->target->id, atomic_load(&d->owned));
+        sn_measure_set(m, SN_MEASURE_DEVICE_UNSAVED_WRITES, d->target->id, (double)atomic_load(&d->unsaved));
+        sn_measure_set(m, SN_MEASURE_DEVICE_SESSION_WARM, d->target->id, atomic_load(&d->warm_since_ms) != 0);
+    }
+}
+
+static void look_at_ledger(struct sn_ledger *l, struct sn_metrics *m)
+{
+    struct sn_ledger_state s;
+
+    sn_ledger_state(l, &s);
+    sn_measure_set(m, SN_MEASURE_LEDGER_UP, NULL, s.database_up);
+    sn_measure_set(m, SN_MEASURE_LEDGER_WAITING, NULL, (double)s.waiting);
+    sn_measure_set(m, SN_MEASURE_LEDGER_WRITTEN, NULL, (double)s.written);
+    sn_measure_set(m, SN_MEASURE_LEDGER_BAD, NULL, (double)s.bad);
 }
 
 static void metrics(void *arg, const struct sn_http_call *call, struct sn_http_reply *reply)
 {
     struct sn_health *h = arg;
-    struct sn_buf *out = &reply->body;
-    int64_t last;
-    size_t waiting;
-    char why[256];
 
     (void)call;
-    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    if (h->fleet != NULL) {
-        struct sn_fleet *f = h->fleet;
-        int64_t oldest = sn_dispatch_oldest_ms(f->dispatch);
-        gauge(out, "silver_broker_consumer_up", NULL, NULL, sn_consumer_state(f->consumer, &last, why, sizeof(why)));
-        gauge(out, "silver_broker_publisher_up", NULL, NULL, sn_publisher_state(f->publisher, &waiting, &last, why, sizeof(why)));
-        gauge(out, "silver_publications_waiting", NULL, NULL, (long long)waiting);
-        gauge(out, "silver_store_unsure", NULL, NULL, atomic_load(&f->unsure));
-        gauge(out, "silver_jobs_in_hand", NULL, NULL, sn_dispatch_in_hand(f->dispatch));
-        gauge(out, "silver_jobs_done_total", NULL, NULL, (long long)atomic_load(&f->jobs_done));
-        gauge(out, "silver_job_oldest_ms", NULL, NULL, oldest > 0 ? (long long)(sn_clock_mono_ms() - oldest) : 0);
-        for (size_t i = 0; i < f->devices_n; i++) {
-            struct sn_device *d = &f->devices[i];
-            (void)pthread_mutex_lock(&d->lock);
-            gauge(out, "silver_device_gate_open", "device", d->target->id, sn_gate_is_open(&d->gate));
-            (void)pthread_mutex_unlock(&d->lock);
-            gauge(out, "silver_device_owned", "device", d->target->id, atomic_load(&d->owned));
-            gauge(out, "silver_device_unsaved_writes", "device", d->target->id, atomic_load(&d->unsaved));
-            gauge(out, "silver_device_session_warm", "device", d->target->id, atomic_load(&d->warm_since_ms) != 0);
-        }
-    }
-    if (h->ledger != NULL) {
-        struct sn_ledger_state s;
-        sn_ledger_state(h->ledger, &s);
-        gauge(out, "silver_ledger_database_up", NULL, NULL, s.database_up);
-        gauge(out, "silver_ledger_waiting", NULL, NULL, (long long)s.waiting);
-        gauge(out, "silver_ledger_written_total", NULL, NULL, s.written);
-        gauge(out, "silver_ledger_bad_total", NULL, NULL, s.bad);
-    }
+    if (h->fleet != NULL)
+        look_at_fleet(h->fleet, h->metrics);
+    if (h->ledger != NULL)
+        look_at_ledger(h->ledger, h->metrics);
+    reply->content_type = SN_METRICS_CONTENT_TYPE;
+    sn_metrics_expose(h->metrics, &reply->body);
 }
 
 int sn_health_serve(struct sn_health *health, const char *address, int port, struct sn_http_server **ret, struct sn_error *err)

@@ -17,6 +17,7 @@ struct sn_health {
     struct sn_fleet *fleet;
     struct sn_keeper *keeper;
     struct sn_ledger *ledger;
+    struct sn_metrics *metrics;
     int64_t stall_ms; /* a loop that did not turn for so long is stuck */
     struct sn_http_route routes[3]; /* filled by sn_health_serve() */
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "worker/metrics.h"
 
 int sn_fleet_init(struct sn_fleet *fleet, struct sn_error *err)
 {
@@ -105,8 +106,10 @@ void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *d, const cha
         was_open = sn_gate_close(&d->gate, &fleet->conf.gate, code, why, sn_clock_mono_ms(), sn_clock_wall_ms(),
                                  sn_random_below(1000));
     (void)pthread_mutex_unlock(&d->lock);
-    if (was_open)
+    if (was_open) {
+        sn_measure_add(fleet->metrics, SN_MEASURE_DEVICE_GATE_CLOSINGS, d->target->id, 1);
         sn_log(fleet->log, SN_LOG_WARN, "gate", "closed", "device", d->target->id, "code", code, "why", why, NULL);
+    }
     sn_fleet_update_consuming(fleet, d);
 }
 

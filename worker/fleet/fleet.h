@@ -50,6 +50,7 @@ struct sn_fleet {
     struct sn_fleet_conf conf;
     const struct sn_log *log;
     struct sn_redact *redact;
+    struct sn_metrics *metrics; /* of worker/metrics.h; NULL = nothing is measured */
     const struct sn_secret_store *secrets;
     struct sn_event_policy policy;
     struct sn_inventory *inventory;

@@ -9,6 +9,7 @@
 #include "common/base/failpoint.h"
 #include "worker/job/publish.h"
 #include "worker/job/result.h"
+#include "worker/metrics.h"
 
 static const char *event_id(const struct sn_job *job)
 {
@@ -60,11 +61,17 @@ void sn_finish_give_back(struct sn_lane_thread *t, struct sn_job *job)
     job->after = SN_THEN_GIVE_BACK;
 }
 
-static void log_outcome(const struct sn_fleet *fleet, const struct sn_job *job, const char *outcome, const struct sn_verdict *cause)
+/* Every run that ends here passes this once: final, or on the ladder. */
+static void tell_outcome(const struct sn_fleet *fleet, const struct sn_job *job, bool final, const char *outcome,
+                         const struct sn_verdict *cause)
 {
     char ms[24];
     char run[16];
 
+    sn_measure_add(fleet->metrics, SN_MEASURE_OUTCOMES, outcome, 1);
+    if (final && job->delivery != NULL && job->delivery->published_ms > 0)
+        sn_measure_observe(fleet->metrics, SN_MEASURE_EVENT_SECONDS, outcome,
+                           (double)(sn_clock_wall_ms() - job->delivery->published_ms) / 1000);
     (void)snprintf(ms, sizeof(ms), "%lld", (long long)(sn_clock_mono_ms() - job->received_ms));
     (void)snprintf(run, sizeof(run), "%d", job->run);
     sn_log(fleet->log, SN_LOG_INFO, "job", "outcome", "event", event_id(job), "outcome", outcome, "contract",
@@ -131,7 +138,7 @@ void sn_finish(struct sn_lane_thread *t, struct sn_job *job, const char *outcome
         }
         free(stored);
     }
-    log_outcome(fleet, job, outcome, cause);
+    tell_outcome(fleet, job, true, outcome, cause);
     job->after = SN_THEN_PUBLISH;
     publish_result(fleet, job, sn_result_text(job, fleet, &say), outcome);
 }
@@ -210,7 +217,7 @@ void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct
         (void)snprintf(pub->headers.origin, sizeof(pub->headers.origin), "%s", origin);
         (void)snprintf(pub->headers.code, sizeof(pub->headers.code), "%s", cause->code);
     }
-    log_outcome(fleet, job, spend ? "retry" : "waiting", cause);
+    tell_outcome(fleet, job, false, spend ? "retry" : "waiting", cause);
     job->after = SN_THEN_PUBLISH;
     publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
     (void)SN_FAILPOINT("ladder.before-copy", "");
