@@ -101,12 +101,13 @@ static void tx_begin(struct tx *tx, const struct frsql_goal *g)
              g->username, g->group, g->suspended ? g->suspend.group : "", g->address);
 }
 
-/* Raises the fence; false when a newer generation stands there (or a statement failed before).
+/* Raises the fence: the contract now holds the user `holds`, or lets the user `lets_go` go (one of them is NULL; another user that it
+ * holds stays held). False when a newer generation stands there, or a statement failed before.
  *
  * changed_at is clock_timestamp(), not now(): the transaction may have waited for its locks, and a login meanwhile saw the old rows. While
  * the user was served, a login may be in flight that read the old rows and is accounted for only later, hence the ten seconds. Where
  * nobody was served, no session can have older values; accounting counts in whole seconds, hence the one second. */
-static bool tx_fence(struct tx *tx, const struct sn_want *want, const char *username, enum frsql_change change)
+static bool tx_fence(struct tx *tx, const struct sn_want *want, const char *holds, const char *lets_go, enum frsql_change change)
 {
     static const char *const words[] = { [FRSQL_CHANGE_NONE] = "none", [FRSQL_CHANGE_FRESH] = "fresh",
                                          [FRSQL_CHANGE_SERVED] = "served", [FRSQL_CHANGE_REDIAL] = "redial" };
@@ -120,11 +121,12 @@ static bool tx_fence(struct tx *tx, const struct sn_want *want, const char *user
                "          ELSE clock_timestamp() + interval '10 s' END,"
                "  CASE $5 WHEN 'redial' THEN clock_timestamp() + interval '10 s' END"
                " ON CONFLICT (contract) DO UPDATE SET generation = excluded.generation, rev = excluded.rev,"
-               "  username = excluded.username,"
+               "  username = CASE WHEN $6::text IS NULL THEN excluded.username"
+               "                  WHEN f.username = $6::text THEN NULL ELSE f.username END,"
                "  changed_at = CASE $5 WHEN 'none' THEN f.changed_at ELSE excluded.changed_at END,"
                "  redial_at = CASE $5 WHEN 'redial' THEN excluded.redial_at ELSE f.redial_at END"
                " WHERE f.generation <= excluded.generation",
-           want->owner, generation, want->rev != NULL ? want->rev : "", username, words[change]);
+           want->owner, generation, want->rev != NULL ? want->rev : "", holds, words[change], lets_go);
     if (tx->failed)
         return false;
     if (n == 0) {
@@ -282,7 +284,7 @@ static void write_be(struct tx *tx, const struct sn_driver_env *env, const struc
     tx_begin(tx, g);
     tx_address_free(tx, g);
     tx_delete_renamed(tx, want, g);
-    if (tx_fence(tx, want, g->username, (enum frsql_change)op->n[3]) && rows) {
+    if (tx_fence(tx, want, g->username, NULL, (enum frsql_change)op->n[3]) && rows) {
         tx_groups(tx, g);
         tx_user_rows(tx, g, password.data);
     }
@@ -296,7 +298,7 @@ static void write_gone(struct tx *tx, const struct sn_driver_env *env, const str
     bool remove = op->n[0] != 0;
 
     tx_begin(tx, g);
-    if (tx_fence(tx, want, NULL, remove ? FRSQL_CHANGE_FRESH : FRSQL_CHANGE_NONE) && remove)
+    if (tx_fence(tx, want, NULL, g->username, remove ? FRSQL_CHANGE_FRESH : FRSQL_CHANGE_NONE) && remove)
         tx_delete_user(tx, g->username);
     tx_end(tx, env, op);
 }

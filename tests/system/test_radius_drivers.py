@@ -323,6 +323,15 @@ def test_renamed_user_leaves_nothing_behind_even_without_a_record(driver, lab):
     assert fence(lab)[:2] == (2, "ana2@isp")
 
 
+def test_removal_of_an_old_name_does_not_let_the_new_one_go(driver, lab):
+    driver.user(service=service("ana2@isp"))
+    gone = driver.user("GONE", key={"username": "ana@isp"}, generation=2)
+    assert gone["end"] == "done" and fence(lab)[:2] == (2, "ana2@isp")
+    driver.server["unmarked"] = "refuse"
+    again = driver.user(service=service("ana2@isp"), generation=2)
+    assert (again["end"], again["writes"]) == ("done", 0)
+
+
 def test_hostile_names_reach_no_sql(driver, lab):
     evil = "x'); DROP TABLE radcheck; --"
     answer = driver.user(service=service(evil), key={"username": evil})
