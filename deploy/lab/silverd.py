@@ -12,7 +12,7 @@ import yaml
 from .wait import LabError, http_get, wait_until
 
 # Short waits; whatever a test needs otherwise it says.
-QUICK = {"session": {"ttl": "2s", "margin": "500ms"},
+QUICK = {"session": {"ttl": "1s", "margin": "250ms"},
          "job": {"session_settle": "300ms", "store_retry": "100ms"},
          "ladder": {"level_1": "300ms", "level_2": "600ms", "level_3": "900ms", "level_4": "1200ms", "level_5": "1500ms"},
          "save": {"every": "2s"},
@@ -22,7 +22,12 @@ QUICK = {"session": {"ttl": "2s", "margin": "500ms"},
 
 
 class Silverd:
-    """Not yet started. targets: entries of the inventory. settings: {section: {key: value}} over QUICK."""
+    """Not yet started. targets: entries of the inventory. settings: {section: {key: value}} over QUICK.
+
+    check_result: called with every result that is read, raises when it is not as it must be; None: nobody looks.
+    """
+
+    check_result = None
 
     def __init__(self, lab, program, targets, settings=None, name="silverd", roles=("worker", "ledger"), env=None):
         self.lab = lab
@@ -123,6 +128,8 @@ class Silverd:
             if method is None:
                 return
             result = json.loads(body)
+            if self.check_result is not None:
+                self.check_result(result)
             if "event" in result:
                 self._results.setdefault(result["event"], []).append(result)
 

@@ -18,6 +18,7 @@ SERVICE = {"plan": {"code": "FTTH-100", "down_kbps": 100000, "up_kbps": 50000},
 def fleet(lab, binary):
     def make(settings=None, env=None, targets=None, **null):
         network = lab.folder / "network.json"
+        network.unlink(missing_ok=True)
         entry = {"id": "null-1", "driver": "null", "null": {"file": str(network), **null}}
         silverd = Silverd(lab, binary("worker/silverd"), targets or [entry], settings, env=env)
         silverd.network = network
@@ -140,7 +141,7 @@ def test_a_message_that_is_no_event_is_rejected(fleet, odoo, wait):
     odoo.channel()
     odoo.send(b"{\"schema\": ", "contract.activated.null-1", "11111111-2222-4333-8444-555555555555", "application/json")
     result = silverd.final("11111111-2222-4333-8444-555555555555")
-    assert (result["outcome"], result["code"]) == ("rejected", "document.syntax")
+    assert (result["outcome"], result["code"]) == ("rejected", "event.syntax")
 
 
 def test_a_staging_copy_is_rejected(fleet, lab):

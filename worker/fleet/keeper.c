@@ -15,6 +15,9 @@
 #include "common/base/failpoint.h"
 #include "worker/fleet/orphans.h"
 
+#define CHECK_EVERY_MS 60000
+#define SKEW_MAX_MS 60000
+
 struct sn_keeper {
     struct sn_fleet *fleet;
     struct sn_store *store;
@@ -25,6 +28,7 @@ struct sn_keeper {
     atomic_bool stop;
     atomic_llong last_turn_ms;
     bool gates_read;
+    int64_t checked_ms; /* monotonic: policy and clock of Redis */
     char (*gates_told)[64]; /* per device: digest of the gate that Redis was last told */
     char *declared;         /* per device: its queues exist */
     pthread_mutex_t lock;
@@ -86,6 +90,31 @@ static void lose_everything(struct sn_keeper *k)
     update_all(fleet);
 }
 
+/* A Redis that evicts would forget records; a clock that differs makes NASes drop our packets in silence (Event-Timestamp). */
+static bool check_store(struct sn_keeper *k)
+{
+    struct sn_error err;
+    int64_t now = sn_clock_mono_ms();
+    int64_t skew = 0;
+    char text[32];
+
+    if (k->checked_ms != 0 && now - k->checked_ms < CHECK_EVERY_MS)
+        return true;
+    if (sn_store_check(k->store, &skew, &err) != 0) {
+        sn_log(k->fleet->log, SN_LOG_ERROR, "keeper", "Redis is not fit for records", "code", err.code, "why", err.text, NULL);
+        atomic_store(&k->fleet->unsure, true);
+        say_why(k, err.text);
+        return false;
+    }
+    k->checked_ms = now;
+    if (skew > SKEW_MAX_MS || skew < -SKEW_MAX_MS) {
+        (void)snprintf(text, sizeof(text), "%lld", (long long)skew);
+        sn_log(k->fleet->log, SN_LOG_ERROR, "keeper", "this clock and that of Redis differ: NASes may drop our packets in silence",
+               "ms", text, NULL);
+    }
+    return true;
+}
+
 static bool renew(struct sn_keeper *k)
 {
     struct sn_fleet *fleet = k->fleet;
@@ -100,6 +129,8 @@ static bool renew(struct sn_keeper *k)
         say_why(k, err.text);
         return false;
     }
+    if (!check_store(k))
+        return false;
     atomic_store(&fleet->lease_until_ms, before + fleet->conf.session_ttl_ms - fleet->conf.session_margin_ms);
     if (!whole) {
         if (!atomic_exchange(&fleet->unsure, true))

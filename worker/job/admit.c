@@ -21,6 +21,8 @@ static void reset(struct sn_job *job)
         json_decref(s->record);
         json_decref(s->plan);
     }
+    json_decref(job->follow_ups);
+    job->follow_ups = NULL;
     memset(job->steps, 0, sizeof(job->steps));
     job->steps_n = 0;
     job->at = 0;

@@ -210,32 +210,40 @@ static bool ends_with(const char *text, const char *end)
     return a >= b && strcmp(text + a - b, end) == 0;
 }
 
-/* A message in the intake that a device of the inventory waits for: on to its queue. */
-static bool forward(struct sn_dispatch *d, struct sn_job *job)
+/* The message as it came, confirmed into a queue; then this delivery is acknowledged. */
+static void copy_to_queue(struct sn_dispatch *d, struct sn_job *job, const char *queue)
 {
-    struct sn_publication *pub;
-    char queue[96];
-    char *body;
+    const struct sn_delivery *from = job->delivery;
+    char *body = malloc(from->len + 1);
+    struct sn_publication *pub = NULL;
 
-    if (strcmp(job->delivery->queue, "silver.intake") != 0 || job->event == NULL || job->device == NULL ||
-        job->delivery->headers.first_death[0] != '\0')
-        return false;
-    body = malloc(job->delivery->len + 1);
-    if (body == NULL)
-        return false;
-    memcpy(body, job->delivery->body, job->delivery->len);
-    (void)snprintf(queue, sizeof(queue), "silver.device.%s%s", job->device->target->id,
-                   strncmp(job->delivery->routing_key, "bulk.", 5) == 0 ? ".bulk" : "");
-    pub = sn_publication_new("", queue, body, job->delivery->len);
-    if (pub == NULL)
-        return false;
-    memcpy(pub->content_type, job->delivery->content_type, sizeof(pub->content_type));
-    memcpy(pub->message_id, job->delivery->message_id, sizeof(pub->message_id));
-    pub->headers = job->delivery->headers;
+    if (body != NULL) {
+        memcpy(body, from->body, from->len);
+        pub = sn_publication_new("", queue, body, from->len);
+    }
+    if (pub != NULL) {
+        memcpy(pub->content_type, from->content_type, sizeof(pub->content_type));
+        memcpy(pub->message_id, from->message_id, sizeof(pub->message_id));
+        pub->headers = from->headers;
+        pub->headers.first_death[0] = '\0';
+    }
     job->after = SN_THEN_PUBLISH;
     sn_job_enter(job, SN_JOB_PUBLISHING);
     sn_job_publish(job, d->fleet, pub);
     sn_job_release(job, d->fleet);
+}
+
+/* A message in the intake that a device of the inventory waits for: on to its queue. */
+static bool forward(struct sn_dispatch *d, struct sn_job *job)
+{
+    char queue[96];
+
+    if (strcmp(job->delivery->queue, "silver.intake") != 0 || job->event == NULL || job->device == NULL ||
+        job->delivery->headers.first_death[0] != '\0')
+        return false;
+    (void)snprintf(queue, sizeof(queue), "silver.device.%s%s", job->device->target->id,
+                   strncmp(job->delivery->routing_key, "bulk.", 5) == 0 ? ".bulk" : "");
+    copy_to_queue(d, job, queue);
     return true;
 }
 
@@ -344,10 +352,22 @@ static void leave(struct sn_dispatch *d, struct sn_job *job)
     sn_job_release(job, d->fleet);
 }
 
+/* Held too long: the broker would take it for a stuck consumer's. It waits on at the back of its own queue, nothing is spent. */
+static void to_the_back(struct sn_dispatch *d, struct sn_job *job)
+{
+    sn_log(job->log, SN_LOG_INFO, "job", "held too long: to the back of its queue", "event",
+           job->event != NULL ? job->event->id : job->refusal.id, "queue", job->delivery->queue, NULL);
+    copy_to_queue(d, job, job->delivery->queue);
+}
+
 static void wait_until(struct sn_dispatch *d, struct sn_job *job, int64_t wake_ms)
 {
     if (atomic_load(&job->lost) || (atomic_load(&d->fleet->stopping) && !job->dry)) {
         leave(d, job);
+        return;
+    }
+    if (!job->dry && sn_clock_mono_ms() - job->received_ms > d->fleet->conf.hold_max_ms) {
+        to_the_back(d, job);
         return;
     }
     job->wake_ms = wake_ms;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/job/finish.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,16 +196,11 @@ void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct
     int64_t now = sn_clock_wall_ms();
     int64_t first = job->delivery->headers.first_failed > 0 ? job->delivery->headers.first_failed : now;
     struct sn_result_say say = { .cause = cause, .waiting = target, .waiting_since_ms = first };
-    int level = spend ? sn_settle_level(job->attempt + 1, fleet->conf.attempts_max, sn_random_below(3))
-                      : level_of_age(fleet, now - first);
+    int level = spend ? sn_settle_level(job->attempt + 1, INT_MAX, sn_random_below(3)) : level_of_age(fleet, now - first);
     const char *origin = job->delivery->headers.origin[0] != '\0' ? job->delivery->headers.origin : job->delivery->queue;
     struct sn_publication *pub;
     struct sn_error err;
 
-    if (level < 0) {
-        sn_finish(t, job, "dead", cause);
-        return;
-    }
     if (sn_store_pause_run(t->store, job->event->id, &err) != 0) {
         sn_finish_again(fleet, job, &err);
         return;
@@ -222,6 +218,19 @@ void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct
     publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
     (void)SN_FAILPOINT("ladder.before-copy", "");
     sn_job_publish(job, fleet, pub);
+}
+
+/* The result names the place and the event that removes what is left there. */
+static void note_follow_up(struct sn_job *job, const struct sn_device *device, const char *id)
+{
+    json_t *t = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s}, s:n, s:n, s:i}", "target", device->target->id, "uid",
+                          device->target->uid, "driver", device->driver->name, "want", "gone", "outcome", "pending", "evidence", "none",
+                          "code", "core.follow-up", "args", "event", id, "holds", "reality", "ops", 0);
+
+    if (job->follow_ups == NULL)
+        job->follow_ups = json_array();
+    if (t != NULL)
+        (void)json_array_append_new(job->follow_ups, t);
 }
 
 void sn_finish_follow_ups(struct sn_lane_thread *t, struct sn_job *job, const struct sn_follow_ups *follow)
@@ -256,6 +265,7 @@ void sn_finish_follow_ups(struct sn_lane_thread *t, struct sn_job *job, const st
             (void)snprintf(pub->message_id, sizeof(pub->message_id), "%s", id);
         }
         sn_job_note(job, fleet, target->id, "!", "left behind there: removed by an event of its own", id);
+        note_follow_up(job, follow->v[i].device, id);
         sn_job_publish(job, fleet, pub);
     }
 }

@@ -18,7 +18,7 @@ void sn_finish_again(const struct sn_fleet *fleet, struct sn_job *job, const str
 /* Not ours any more, or a gate closed: to the broker, untouched. The run is marked as paused. */
 void sn_finish_give_back(struct sn_lane_thread *t, struct sn_job *job);
 /* A copy to the retry ladder, with a progress result that says what is waited for. spend: an attempt is spent (false = only waiting). When
- * the attempts are used up the job ends dead. */
+ * nothing is left to spend, the caller lets the step fail instead. */
 void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct sn_verdict *cause, const char *target, bool spend);
 /* Done on the network, not yet saved. Does not end the job. */
 void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job);

@@ -27,7 +27,7 @@ bool sn_job_may_enter(enum sn_job_state from, enum sn_job_state to)
         [SN_JOB_QUEUED] = BIT(SN_JOB_VISITING) | BIT(SN_JOB_GIVEN_BACK),
         [SN_JOB_VISITING] = BIT(SN_JOB_QUEUED) | BIT(SN_JOB_TIMED) | BIT(SN_JOB_UNSAVED) | BIT(SN_JOB_PUBLISHING) |
                             BIT(SN_JOB_ACKED) | BIT(SN_JOB_GIVEN_BACK),
-        [SN_JOB_TIMED] = BIT(SN_JOB_QUEUED) | BIT(SN_JOB_GIVEN_BACK),
+        [SN_JOB_TIMED] = BIT(SN_JOB_QUEUED) | BIT(SN_JOB_PUBLISHING) | BIT(SN_JOB_GIVEN_BACK),
         [SN_JOB_UNSAVED] = BIT(SN_JOB_VISITING) | BIT(SN_JOB_GIVEN_BACK),
         [SN_JOB_PUBLISHING] = BIT(SN_JOB_ACKED) | BIT(SN_JOB_GIVEN_BACK) | BIT(SN_JOB_TIMED),
     };
@@ -82,6 +82,7 @@ void sn_job_free(struct sn_job *job)
     }
     sn_verdict_fini(&job->cause);
     json_decref(job->entries);
+    json_decref(job->follow_ups);
     sn_event_free(job->event);
     sn_delivery_free(job->delivery);
     sn_inventory_unref(job->inventory);

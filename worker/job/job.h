@@ -128,6 +128,7 @@ struct sn_job {
     int journal_n;
     int seq;
 
+    json_t *follow_ups;            /* places left to events of their own, as the result names them; or NULL */
     char outcome[16];              /* final outcome once decided */
     struct sn_verdict cause;       /* why dead, rejected, waiting */
     atomic_int confirms;           /* publications whose confirm is awaited, plus one while a lane has the job */

@@ -87,10 +87,13 @@ const char *sn_result_outcome(const struct sn_job *job)
 enum sn_evidence sn_result_evidence(const struct sn_job *job)
 {
     enum sn_evidence weakest = SN_EVIDENCE_NONE;
+    bool wrote = false;
 
+    for (int i = 0; i < job->steps_n; i++)
+        wrote = wrote || job->steps[i].wrote;
     for (int i = 0; i < job->steps_n; i++) {
         const struct sn_step *s = &job->steps[i];
-        if (s->state != SN_STEP_DONE || s->commit || s->evidence == SN_EVIDENCE_NONE)
+        if (s->state != SN_STEP_DONE || s->commit || s->evidence == SN_EVIDENCE_NONE || (wrote && !s->wrote))
             continue;
         if (weakest == SN_EVIDENCE_NONE || s->evidence < weakest)
             weakest = s->evidence;
@@ -140,6 +143,8 @@ static json_t *targets_of(const struct sn_job *job)
         set(t, "ops", json_integer(s->ops));
         (void)json_array_append_new(list, t);
     }
+    if (job->follow_ups != NULL)
+        (void)json_array_extend(list, job->follow_ups);
     return list;
 }
 

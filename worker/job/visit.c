@@ -388,6 +388,15 @@ static void fail(struct visit *v)
     proceed(v->t, job);
 }
 
+/* The ladder while there are attempts; then this target has failed for good, with all that follows from it (undo, save). */
+static void spend_attempt(struct visit *v)
+{
+    if (sn_settle_level(v->job->attempt + 1, v->fleet->conf.attempts_max, 0) < 0)
+        fail(v);
+    else
+        sn_finish_ladder(v->t, v->job, &v->step->verdict, v->step->target->id, true);
+}
+
 static void act(struct visit *v)
 {
     struct sn_job *job = v->job;
@@ -402,7 +411,7 @@ static void act(struct visit *v)
         proceed(v->t, job);
         return;
     case SN_ACT_LADDER:
-        sn_finish_ladder(v->t, job, &s->verdict, s->target->id, true);
+        spend_attempt(v);
         return;
     case SN_ACT_GATE:
     case SN_ACT_POSTPONE:
@@ -469,7 +478,7 @@ static void later(struct visit *v, int64_t later_ms)
     if (v->job->later_since_ms == 0)
         v->job->later_since_ms = now;
     if (now - v->job->later_since_ms > v->fleet->conf.hold_max_ms) {
-        sn_finish_ladder(v->t, v->job, &v->step->verdict, v->step->target->id, true);
+        spend_attempt(v);
         return;
     }
     v->job->after = SN_THEN_WAIT;

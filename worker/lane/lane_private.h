@@ -23,6 +23,7 @@ struct sn_lane {
     int64_t unsaved_since_ms;       /* monotonic; 0 = nothing */
     atomic_int unsaved_n;           /* for others to read */
     int64_t save_not_before_ms;     /* after a failed save */
+    int64_t stray_since_ms;         /* unsaved writes that no job in the group asks for; 0 = none */
 };
 
 bool sn_lane_gate_is_open(struct sn_device *d);

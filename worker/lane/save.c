@@ -85,14 +85,37 @@ static void give_back_unsaved(struct sn_lane_thread *t)
     atomic_store(&t->lane->unsaved_n, 0);
 }
 
+/* Writes whose job went elsewhere to wait (the ladder, another worker's event): nobody asks for their save, a reboot would undo them all the
+ * same. True when something was done. */
+static bool save_stray_writes(struct sn_lane_thread *t)
+{
+    struct sn_lane *lane = t->lane;
+    int64_t now = sn_clock_mono_ms();
+
+    if (atomic_load(&lane->device->unsaved) == 0 || !sn_lane_gate_is_open(lane->device) || !atomic_load(&lane->device->owned)) {
+        lane->stray_since_ms = 0;
+        return false;
+    }
+    if (lane->stray_since_ms == 0)
+        lane->stray_since_ms = now;
+    if (now - lane->stray_since_ms < lane->fleet->conf.save_every_ms || now < lane->save_not_before_ms)
+        return false;
+    lane->stray_since_ms = 0;
+    if (save(t) != 0)
+        lane->save_not_before_ms = sn_clock_mono_ms() + SAVE_RETRY_MS;
+    return true;
+}
+
 bool sn_lane_save_if_due(struct sn_lane_thread *t, bool now)
 {
     struct sn_lane *lane = t->lane;
     struct sn_job_list group;
     struct sn_job *job;
 
-    if (lane->device == NULL || lane->unsaved.n == 0)
+    if (lane->device == NULL || lane->device->driver->commit_policy != SN_COMMIT_BATCH)
         return false;
+    if (lane->unsaved.n == 0)
+        return save_stray_writes(t);
     if (!sn_lane_gate_is_open(lane->device)) {
         give_back_unsaved(t);
         return true;
