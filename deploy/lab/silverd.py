@@ -12,7 +12,7 @@ import yaml
 from .wait import LabError, http_get, wait_until
 
 # Short waits; whatever a test needs otherwise it says.
-QUICK = {"session": {"ttl": "1s", "margin": "250ms"},
+QUICK = {"session": {"ttl": "1500ms", "margin": "300ms"},
          "job": {"session_settle": "300ms", "store_retry": "100ms"},
          "ladder": {"level_1": "300ms", "level_2": "600ms", "level_3": "900ms", "level_4": "1200ms", "level_5": "1500ms"},
          "save": {"every": "2s"},
