@@ -1,17 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the system tests: one lab of real servers for the whole run, cleaned before each test."""
 
+import json
 import os
 import pathlib
 import signal
 import sys
 
+import jsonschema
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "deploy"))
 
-from lab import Lab, wait_until  # noqa: E402  (the path above comes first)
+from lab import Lab, Silverd, wait_until  # noqa: E402  (the path above comes first)
+
+
+def strict(schema):
+    """Raises at a document that python3-jsonschema, a reader of another make, finds at fault."""
+    document = json.loads((ROOT / "schemas" / schema / "v1" / "schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft7Validator.check_schema(document)
+    validator = jsonschema.Draft7Validator(document)
+
+    def check(instance):
+        faults = [f"/{'/'.join(map(str, fault.absolute_path))}: {fault.message[:300]}" for fault in validator.iter_errors(instance)]
+        assert not faults, f"not as schemas/{schema}/v1 says: {faults}\n{json.dumps(instance)[:3000]}"
+    return check
+
+
+# Every result that any test reads is held against the schema.
+Silverd.check_result = staticmethod(strict("result"))
 
 
 def pytest_configure(config):
@@ -21,7 +39,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def running_lab():
-    with Lab() as lab:
+    with Lab(nas=("bng-1", "bng-2")) as lab:
         yield lab
 
 
