@@ -42,15 +42,16 @@ def result(event=None, run=1, state="final", outcome="applied", contract=17071, 
 
 
 class Road:
-    """silver.results and silver.ledger in the lab's vhost, and a confirming publisher."""
+    """silver.results and silver.ledger in the lab's vhost, and a confirming publisher. make=False: silverd made them."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, make=True):
         self.connection = pika.BlockingConnection(pika.URLParameters(lab.rabbitmq.url(lab.vhost)))
         self.channel = self.connection.channel()
         self.channel.confirm_delivery()
-        self.channel.exchange_declare("silver.results", "topic", durable=True)
-        self.channel.queue_declare("silver.ledger", durable=True, arguments={"x-queue-type": "quorum"})
-        self.channel.queue_bind("silver.ledger", "silver.results", "#")
+        if make:
+            self.channel.exchange_declare("silver.results", "topic", durable=True)
+            self.channel.queue_declare("silver.ledger", durable=True, arguments={"x-queue-type": "quorum"})
+            self.channel.queue_bind("silver.ledger", "silver.results", "#")
 
     def send(self, *messages, key=None):
         for message in messages:

@@ -28,10 +28,10 @@ static json_t *gate_document(const json_t *gate)
 {
     if (!json_is_object(gate) || strcmp(sn_json_text(gate, "state"), "closed") != 0)
         return json_pack("{s:s}", "state", "open");
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b}", "state", "closed", "code", sn_json_text(gate, "code"), "why",
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "state", "closed", "code", sn_json_text(gate, "code"), "why",
                      sn_json_text(gate, "why"), "by", sn_json_text(gate, "by"), "since",
                      time_or_null(sn_json_number(gate, "since")), "until", time_or_null(sn_json_number(gate, "until")),
-                     "person", strcmp(sn_json_text(gate, "lock"), "person") == 0);
+                     "probe", time_or_null(sn_json_number(gate, "probe")), "person", strcmp(sn_json_text(gate, "lock"), "person") == 0);
 }
 
 /* Messages that are ready; null when the queue is not there. */

@@ -114,7 +114,7 @@ int sn_ctl_exit_of(const struct sn_error *err)
         const char *code; /* "x." = the whole area, ".x" = in every area */
         int exit;
     } table[] = {
-        { ".not-found", SN_EXIT_NOT_FOUND }, { ".timeout", SN_EXIT_RUNNING }, { "usage.", SN_EXIT_USAGE },
+        { "usage.", SN_EXIT_USAGE },         { ".not-found", SN_EXIT_NOT_FOUND }, { ".timeout", SN_EXIT_RUNNING },
         { "event.", SN_EXIT_INVALID },       { "document.", SN_EXIT_INVALID }, { "config.", SN_EXIT_CONFIG },
         { "inventory.", SN_EXIT_CONFIG },    { "secret.", SN_EXIT_CONFIG },   { "schema.", SN_EXIT_CONFIG },
         { "file.", SN_EXIT_USAGE },          { "broker.", SN_EXIT_UNREACHABLE }, { "pg.", SN_EXIT_UNREACHABLE },

@@ -10,7 +10,7 @@
 
 #include "worker/fleet/store.h"
 
-/* {"owner": {"worker", "epoch", "alive", "released"} | null, "gate": {"state", "code", "why", "by", "since", "until"} | null,
+/* {"owner": {"worker", "epoch", "alive", "released"} | null, "gate": {"state", "lock", "code", "why", "by", "since", "until", "probe"} | null,
  *  "unsaved": {"epoch", "since", "writes"} | null}; times are Unix ms. New reference. */
 int sn_survey_device(struct sn_store *s, const char *uid, json_t **ret, struct sn_error *err) SN_MUSTCHECK;
 /* Live workers: what each says of itself in its session, plus "worker": its id. Sorted by id. New reference. */

@@ -82,7 +82,8 @@ static int migrate_in_transaction(struct sn_pg *pg, int timeout_ms, int *applied
 {
     int version;
 
-    if (run(pg, "SELECT pg_advisory_xact_lock(hashtextextended('silver.migration', 0))", NULL, timeout_ms, err) != 0 ||
+    if (run(pg, "SET LOCAL client_min_messages = warning", NULL, timeout_ms, err) != 0 || /* "already exists, skipping" */
+        run(pg, "SELECT pg_advisory_xact_lock(hashtextextended('silver.migration', 0))", NULL, timeout_ms, err) != 0 ||
         run(pg, "CREATE SCHEMA IF NOT EXISTS silver", NULL, timeout_ms, err) != 0 ||
         run(pg, "CREATE TABLE IF NOT EXISTS silver.migration (version integer PRIMARY KEY, "
                 "applied_at timestamptz NOT NULL DEFAULT now())",

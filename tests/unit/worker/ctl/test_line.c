@@ -111,7 +111,7 @@ static void test_exit_codes_of_errors(void **state)
         { "document.syntax", SN_EXIT_INVALID },   { "broker.connect", SN_EXIT_UNREACHABLE }, { "broker.unroutable", SN_EXIT_UNREACHABLE },
         { "pg.unreachable", SN_EXIT_UNREACHABLE }, { "store.unsure", SN_EXIT_UNREACHABLE },  { "owner.none", SN_EXIT_UNREACHABLE },
         { "wait.timeout", SN_EXIT_RUNNING },      { "owner.timeout", SN_EXIT_RUNNING },     { "config.unknown-key", SN_EXIT_CONFIG },
-        { "inventory.shape", SN_EXIT_CONFIG },    { "usage.words", SN_EXIT_USAGE },         { "huawei.busy", SN_EXIT_OUTCOME },
+        { "inventory.shape", SN_EXIT_CONFIG },    { "usage.words", SN_EXIT_USAGE },         { "usage.timeout", SN_EXIT_USAGE }, { "huawei.busy", SN_EXIT_OUTCOME },
     };
 
     (void)state;
