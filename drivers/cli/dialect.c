@@ -8,6 +8,7 @@
 #define HOST_MAX 64
 #define MODE_MAX 63
 #define DEPTH_MAX 8
+#define MARKER_INDENT_MAX 4 /* deeper stands a customer's description that was wrapped */
 
 static int lower(char c)
 {
@@ -169,6 +170,12 @@ static const char *line_end(const char *text)
  * like "error". */
 static size_t marker_length(const struct sn_cli_dialect *d, const char *line, size_t len)
 {
+    size_t indent = 0;
+
+    while (indent < len && line[indent] == ' ')
+        indent++;
+    if (indent > MARKER_INDENT_MAX)
+        return 0;
     for (size_t i = 0; d->markers[i] != NULL; i++) {
         size_t n = strlen(d->markers[i]);
 
@@ -186,14 +193,15 @@ static void join(const struct sn_cli_dialect *d, const char *line, char *out, si
     out[0] = '\0';
     for (bool first = true; *line != '\0'; first = false) {
         const char *end = line_end(line), *text = line;
-        size_t len = (size_t)(end - line), room = size - used;
+        size_t len = (size_t)(end - line), room = size - used, marker;
         int n;
 
+        marker = marker_length(d, text, len);
         trim(&text, &len);
-        if (len == 0 || (!first && marker_length(d, text, len) > 0))
+        if (len == 0 || (!first && marker > 0))
             break;
         if (first) {
-            size_t skip = marker_length(d, text, len);
+            size_t skip = marker < len ? marker : len;
 
             text += skip;
             len -= skip;
@@ -215,10 +223,9 @@ const struct sn_cli_fault *sn_cli_judge(const struct sn_cli_dialect *d, const ch
     for (const char *line = text; *line != '\0';) {
         const char *end = line_end(line), *at = line;
         size_t len = (size_t)(end - line);
-        bool marked;
+        bool marked = marker_length(d, line, len) > 0;
 
         trim(&at, &len);
-        marked = marker_length(d, at, len) > 0;
         if (marked || (bare && len > 0)) {
             join(d, line, buf, sizeof(buf));
             if (joined != NULL)

@@ -144,6 +144,8 @@ static void eth_write(struct hw_plan *p)
             off = strcmp(acknowledged, "off") == 0;
             p->ret->evidence = SN_EVIDENCE_ACKNOWLEDGED;
         }
+        if (known == HW_ABSENT && acknowledged == NULL && !cut && p->want->fresh)
+            continue; /* nobody of ours can have switched it off */
         if ((known == HW_ABSENT && acknowledged == NULL) || off != cut)
             hw_op_eth(&p->ret->ops, &p->h->onu, ports[i], !cut);
     }

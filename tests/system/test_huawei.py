@@ -39,7 +39,7 @@ class Olt:
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         assert lines, done.stdout + done.stderr
         answer = json.loads(lines[-1])
-        assert not answer["failed"], done.stderr
+        assert not answer["failed"] and done.returncode == 0, done.stderr
         assert answer["leaked_files"] == 0
         return answer
 

@@ -112,6 +112,7 @@ static void test_refusals(void **state)
            "Unknown command, the error locates at '^'");
     /* a customer's text is no refusal; without a marker only known texts of a write count */
     judged("  Description : Failure: in the wiring\n  0/1/0 5 error invalid 5% x\n", false, NULL, NULL);
+    judged("  Description : a long one that is\n                Failure: wrapped\n", false, NULL, NULL);
     judged("  VLAN does not exist\n", false, NULL, NULL);
     judged("  VLAN does not exist\n", true, "x.vlan", "VLAN does not exist");
     judged("  all is well\n", true, NULL, NULL);

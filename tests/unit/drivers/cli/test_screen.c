@@ -60,6 +60,7 @@ static void test_echo_is_broken_and_decorated(void **state)
     reply_is("display long command", "display lo\r\nng comm\r\nand\r\nok\r\nHOST(config)#", SN_CLI_PROMPT, "ok");
     reply_is("display long command", "disp \033[1Dlay long com \033[1Dmand\r\nok\r\nHOST(config)#", SN_CLI_PROMPT, "ok");
     reply_is("display x", "\adis\033[0mplay\r x\r\nok\r\nHOST(config)#", SN_CLI_PROMPT, "ok");
+    reply_is("display x", "display x\r\n  a stray\r return\r\nHOST(config)#", SN_CLI_PROMPT, "  a stray return");
 }
 
 static void test_text_before_the_echo_is_none_of_the_reply(void **state)
@@ -68,6 +69,7 @@ static void test_text_before_the_echo_is_none_of_the_reply(void **state)
     /* a stale prompt, an alarm, a late line of a save: none of them is our command or its end */
     reply_is("save", "\r\nHOST(config)#\r\n  saved successfully or not\r\nHOST(config)#save\r\nok\r\nHOST(config)#", SN_CLI_PROMPT,
              "ok");
+    reply_is("save", "\r\n  please save\r\n  do not\r\nHOST(config)#save\r\nok\r\nHOST(config)#", SN_CLI_PROMPT, "ok");
     reply_is("config", "\r\n  x\r\n\r\nHOST(config)#config\r\nok\r\nHOST(config)#", SN_CLI_PROMPT, "ok");
     reply_is("quit", "\r\n\r\nHOST(config)#", SN_CLI_RUNNING, "");
     reply_is("display x", "\r\n  note without a prompt after it\r\ndisplay x\r\nok\r\nHOST(config)#", SN_CLI_PROMPT, "ok");

@@ -334,6 +334,8 @@ static void test_unsolicited_text_is_drained_first(void **state)
     bench_send(&b, SN_READ, "enable", "display x");
     answered(&b, SN_OK, "", "ok");
     b.device.hung_up = true;
+    bench_send(&b, SN_WRITE, "enable", "x y"); /* found out before anything is sent */
+    answered(&b, SN_UNREACHABLE, "cli.dead", "");
     assert_int_equal(sn_cli_idle(b.session), -1);
     bench_end(&b);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "drivers/huawei-smartax/huawei-smartax.h"
+#include "drivers/huawei-smartax/huawei.h"
 #include "tests/unit/drivers/conformance/conformance.h"
 #include "tests/unit/drivers/huawei-smartax/fake_olt.h"
 #include "tests/unit/drivers/huawei-smartax/fixture.h"
@@ -309,6 +310,83 @@ static void test_refusals_of_the_table(void **state)
     refused("service-port", "  The GEM port does not exist", false, CONFORM_REFUSED, SN_PERMANENT, "huawei.gem-missing");
 }
 
+/* After a silent or unconfirmed add nothing is built upon it. */
+static void test_nothing_follows_an_unconfirmed_add(void **state)
+{
+    struct bench *b = bench_new();
+
+    (void)state;
+    b->olt.refuse_line = "ont add";
+    b->olt.refuse_text = "";
+    b->olt.refuse_always = true;
+    ends(b, CONFORM_NO_EFFECT, SN_OK, "");
+    assert_false(said(b, "service-port"));
+    bench_free(b);
+}
+
+/* A reply that is about another ONU is none. */
+static void test_reply_about_another_onu(void **state)
+{
+    struct bench *b = bench_new();
+    struct sn_op op = {.kind = SN_READ, .verb = HW_READ_ONU, .s = {SN}, .line = "display ont info by-sn " SN};
+    struct sn_reply reply = {.text = SN_BUF_INIT};
+    struct sn_verdict v = {0};
+    struct hw_have have = {0};
+    char *text = fixture("onu-ma5608t.txt");
+
+    (void)state;
+    make_key(b);
+    sn_buf_adds(&reply.text, text);
+    DRIVER->absorb(&b->want, &op, &reply, &have, b->memo, &v);
+    assert_int_equal(v.class, SN_BUG);
+    assert_false(have.onu_read);
+    sn_verdict_fini(&v);
+    sn_reply_fini(&reply);
+    free(text);
+    bench_free(b);
+}
+
+static void add_stranger(struct bench *b, int gem, int vlan)
+{
+    b->olt.flows[b->olt.n_flows++] =
+        (struct fake_flow){.index = 900 + b->olt.n_flows, .vlan = vlan, .slot = 1, .port = 3, .ont = 0, .gem = gem, .user = vlan};
+}
+
+static void test_strangers_flows(void **state)
+{
+    struct bench *b = bench_new();
+
+    (void)state;
+    b->want.shared = true;
+    reaches(b);
+    json_array_append_new(b->rivals, json_string("CT-2"));
+    add_stranger(b, 2, 500);
+    reaches(b);
+    assert_int_equal(b->olt.n_flows, 2);
+    add_service(b, 2, 501); /* on a GEM port that the other one uses */
+    make_key(b);
+    ends(b, CONFORM_STUCK, SN_CONFLICT, "huawei.flow-conflict");
+    json_array_clear(b->rivals);
+    b->want.shared = false;
+    json_object_del(b->key, "shared");
+    b->want.kind = SN_GONE;
+    reaches(b); /* whose it is nobody knows: it stays, and so does the ONU */
+    assert_true(b->olt.n_onts == 1 && b->olt.n_flows == 1 && b->olt.flows[0].vlan == 500);
+    bench_free(b);
+}
+
+/* Service-ports that a deleted ONT left behind: their ONT id is not given out. */
+static void test_leftovers(void **state)
+{
+    struct bench *b = bench_new();
+
+    (void)state;
+    add_stranger(b, 1, 100);
+    reaches(b);
+    assert_int_equal(b->olt.onts[0].id, 1);
+    bench_free(b);
+}
+
 static void test_owners(void **state)
 {
     struct bench *b = bench_new();
@@ -469,6 +547,10 @@ int main(void)
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_lost_at_each_write),
         cmocka_unit_test(test_refusals_of_the_table),
+        cmocka_unit_test(test_nothing_follows_an_unconfirmed_add),
+        cmocka_unit_test(test_reply_about_another_onu),
+        cmocka_unit_test(test_strangers_flows),
+        cmocka_unit_test(test_leftovers),
         cmocka_unit_test(test_owners),
         cmocka_unit_test(test_shared_onu_pairs),
         cmocka_unit_test(test_last_of_a_shared_onu_takes_it_away),
