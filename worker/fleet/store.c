@@ -396,8 +396,8 @@ int sn_store_step(struct sn_store *s, const struct sn_step_ask *ask, enum sn_ste
     return 0;
 }
 
-int sn_store_journal_reply(struct sn_store *s, const struct sn_step_ask *ask, const char *verdict, int ms, const char *text,
-                           char ret_journal_id[32], struct sn_error *err)
+int sn_store_journal(struct sn_store *s, const struct sn_step_ask *ask, const char *dir, const char *verdict, int ms, const char *text,
+                     char ret_journal_id[32], struct sn_error *err)
 {
     struct key j = key_of("j", ask->routing_uid);
     struct sn_redis_args a = { 0 };
@@ -419,7 +419,7 @@ int sn_store_journal_reply(struct sn_store *s, const struct sn_step_ask *ask, co
     sn_redis_arg(&a, "worker");
     sn_redis_arg(&a, ask->worker);
     sn_redis_arg(&a, "dir");
-    sn_redis_arg(&a, "<");
+    sn_redis_arg(&a, dir);
     sn_redis_arg(&a, "text");
     sn_redis_arg(&a, text);
     sn_redis_arg(&a, "verdict");

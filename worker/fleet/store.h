@@ -108,9 +108,10 @@ struct sn_step_ask {
  * ret_other: the rival or the newer event. ret_journal_id: id of the entry. */
 int sn_store_step(struct sn_store *s, const struct sn_step_ask *ask, enum sn_step_say *ret, char ret_other[64],
                   char ret_journal_id[32], struct sn_error *err) SN_MUSTCHECK;
-/* Journal entry of a reply. */
-int sn_store_journal_reply(struct sn_store *s, const struct sn_step_ask *ask, const char *verdict, int ms, const char *text,
-                           char ret_journal_id[32], struct sn_error *err) SN_MUSTCHECK;
+/* Journal entry outside of a step: a reply (dir "<"), or a read that was sent (dir ">"). Of ask only event, run, seq, uid, epoch, worker and
+ * routing_uid are used. */
+int sn_store_journal(struct sn_store *s, const struct sn_step_ask *ask, const char *dir, const char *verdict, int ms, const char *text,
+                     char ret_journal_id[32], struct sn_error *err) SN_MUSTCHECK;
 /* Writes the record of a target (memo noted, or what holds after the visit); an empty `keys` drops the record. unclaim: keys
  * that are no longer ours; may be NULL. Only while the generation is still ours. */
 int sn_store_record(struct sn_store *s, const char *owner, int64_t generation, const char *uid, const json_t *record,

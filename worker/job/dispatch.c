@@ -293,21 +293,27 @@ static void finish_dry(struct sn_job *job)
 
 struct drop {
     char uid[64];
-    int n;
-    char ids[SN_JOB_JOURNAL_MAX][32];
+    size_t n;
+    char (*ids)[32];
 };
 
 /* Front lane. A journal that is not dropped is published once more by the next owner: a repetition, no loss. */
 static void drop_journal(struct sn_lane_thread *t, void *arg)
 {
     struct drop *drop = arg;
-    const char *ids[SN_JOB_JOURNAL_MAX];
     struct sn_error err;
 
-    for (int i = 0; i < drop->n; i++)
-        ids[i] = drop->ids[i];
-    if (sn_store_journal_drop(t->store, drop->uid, ids, (size_t)drop->n, &err) != 0)
-        sn_log(sn_lane_fleet(t->lane)->log, SN_LOG_DEBUG, "journal", "not trimmed", "device", drop->uid, "why", err.text, NULL);
+    for (size_t i = 0; i < drop->n;) {
+        const char *ids[50];
+        size_t n = 0;
+        while (n < 50 && i < drop->n)
+            ids[n++] = drop->ids[i++];
+        if (sn_store_journal_drop(t->store, drop->uid, ids, n, &err) != 0) {
+            sn_log(sn_lane_fleet(t->lane)->log, SN_LOG_DEBUG, "journal", "not trimmed", "device", drop->uid, "why", err.text, NULL);
+            break;
+        }
+    }
+    free(drop->ids);
     free(drop);
 }
 
@@ -319,9 +325,13 @@ static void trim_journal(struct sn_dispatch *d, struct sn_job *job)
         return;
     (void)snprintf(drop->uid, sizeof(drop->uid), "%s", job->device->target->uid);
     drop->n = job->journal_n;
-    memcpy(drop->ids, job->journal, sizeof(drop->ids));
-    if (sn_lane_order(d->fleet->front, drop_journal, drop) != 0)
+    drop->ids = job->journal;
+    job->journal = NULL;
+    job->journal_n = 0;
+    if (sn_lane_order(d->fleet->front, drop_journal, drop) != 0) {
+        free(drop->ids);
         free(drop);
+    }
 }
 
 static void acknowledge(struct sn_dispatch *d, struct sn_job *job)
@@ -337,6 +347,8 @@ static void acknowledge(struct sn_dispatch *d, struct sn_job *job)
 
 static void give_back(struct sn_dispatch *d, struct sn_job *job)
 {
+    if (!atomic_load(&job->unconfirmed))
+        trim_journal(d, job);
     sn_job_enter(job, SN_JOB_GIVEN_BACK);
     if (!atomic_load(&job->lost))
         sn_consumer_nack(d->fleet->consumer, job->delivery->link, job->delivery->tag);

@@ -54,11 +54,16 @@ void sn_finish_again(const struct sn_fleet *fleet, struct sn_job *job, const str
 
 void sn_finish_give_back(struct sn_lane_thread *t, struct sn_job *job)
 {
+    struct sn_fleet *fleet = sn_lane_fleet(t->lane);
+    struct sn_result_say say = { .cause = &job->cause };
     struct sn_error err;
 
     /* when the store is away too, the run counts as a crash: harmless, three are allowed */
     if (job->run > 0 && !job->dry && sn_store_pause_run(t->store, job->event->id, &err) != 0)
         sn_log(job->log, SN_LOG_WARN, "job", "the pause of a run is not on record", "event", job->event->id, "why", err.text, NULL);
+    /* what was said to the device belongs into the ledger, also of a run that somebody else continues */
+    if (job->run > 0 && !job->dry && json_array_size(job->entries) > 0)
+        publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
     job->after = SN_THEN_GIVE_BACK;
 }
 

@@ -83,10 +83,24 @@ void sn_job_free(struct sn_job *job)
     sn_verdict_fini(&job->cause);
     json_decref(job->entries);
     json_decref(job->follow_ups);
+    free(job->journal);
     sn_event_free(job->event);
     sn_delivery_free(job->delivery);
     sn_inventory_unref(job->inventory);
     free(job);
+}
+
+void sn_job_journaled(struct sn_job *job, const char *id)
+{
+    if (job->journal_n == job->journal_cap) {
+        size_t cap = job->journal_cap > 0 ? job->journal_cap * 2 : 32;
+        void *more = reallocarray(job->journal, cap, sizeof(*job->journal));
+        if (more == NULL)
+            return;
+        job->journal = more;
+        job->journal_cap = cap;
+    }
+    (void)snprintf(job->journal[job->journal_n++], sizeof(*job->journal), "%s", id);
 }
 
 void sn_job_flow(struct sn_job *job, bool flows)

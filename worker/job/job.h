@@ -80,7 +80,6 @@ enum sn_job_then {
 };
 
 #define SN_STEPS_MAX 12
-#define SN_JOB_JOURNAL_MAX 128
 
 struct sn_job {
     struct sn_job *next;           /* in the list of its owner */
@@ -124,8 +123,9 @@ struct sn_job {
     json_t *entries;               /* transcript: array of {ms, target, dir, text, verdict} */
     size_t entries_bytes;
     bool entries_cut;
-    char journal[SN_JOB_JOURNAL_MAX][32];
-    int journal_n;
+    char (*journal)[32];           /* ids of its entries in the device's journal */
+    size_t journal_n;
+    size_t journal_cap;
     int seq;
 
     json_t *follow_ups;            /* places left to events of their own, as the result names them; or NULL */
@@ -144,6 +144,10 @@ bool sn_job_may_enter(enum sn_job_state from, enum sn_job_state to);
 
 /* The job is on its way through lanes (or not any more): a save group waits for those that are. The job's owner. */
 void sn_job_flow(struct sn_job *job, bool flows);
+
+/* Notes the id of a journal entry, to be dropped when the result is confirmed. An id that cannot be kept stays in the journal: the next
+ * owner says it once more. */
+void sn_job_journaled(struct sn_job *job, const char *id);
 
 /* "<ns>/<contract id>": key of the record. */
 void sn_job_owner(const struct sn_job *job, char *out, size_t size);

@@ -14,6 +14,9 @@
 #include "worker/job/result.h"
 #include "worker/metrics.h"
 
+/* Of one reply, in the journal: long lists are cut, the transcript has its own limit. */
+#define JOURNAL_TEXT_MAX 8192
+
 /* One visit: everything the loop's callbacks need. */
 struct visit {
     struct sn_lane_thread *t;
@@ -34,12 +37,6 @@ struct visit {
 };
 
 /* ---- the loop's callbacks ---- */
-
-static void journal_id(struct visit *v, const char *id)
-{
-    if (v->job->journal_n < SN_JOB_JOURNAL_MAX)
-        (void)snprintf(v->job->journal[v->job->journal_n++], sizeof(v->job->journal[0]), "%s", id);
-}
 
 static void refuse(const struct visit *v, enum sn_step_say said, const char *other, struct sn_verdict *ret)
 {
@@ -62,6 +59,23 @@ static void refuse(const struct visit *v, enum sn_step_say said, const char *oth
     case SN_STEP_OK:
         break;
     }
+}
+
+/* Who writes: the fields of a step that every entry of the journal has. */
+static struct sn_step_ask identity_of(const struct visit *v)
+{
+    return (struct sn_step_ask){ .owner = v->owner, .ref = v->job->event->ref, .generation = v->job->event->generation,
+                                 .event = v->job->event->id, .run = v->job->run, .worker = v->fleet->conf.worker,
+                                 .routing_uid = v->job->device->target->uid, .epoch = v->job->epoch,
+                                 .uid = v->step->target->uid };
+}
+
+/* Where to cut a UTF-8 text that is too long: never inside a character. */
+static size_t cut_at(const char *text, size_t max)
+{
+    while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
+        max--;
+    return max;
 }
 
 static bool is_paused(struct sn_device *d)
@@ -95,13 +109,13 @@ static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *r
     }
     intent = sn_record_intent(v->record, &v->who, v->step->aspect, v->step->key, v->memo);
     sn_job_clean_text(v->fleet, op->line, strlen(op->line), &text);
-    v->ask = (struct sn_step_ask){ .owner = v->owner, .ref = v->job->event->ref, .generation = v->job->event->generation,
-                                   .event = v->job->event->id, .run = v->job->run, .worker = v->fleet->conf.worker,
-                                   .routing_uid = v->job->device->target->uid, .epoch = v->job->epoch,
-                                   .uid = v->step->target->uid, .record = intent,
-                                   .claims = v->step->kind == SN_GONE ? NULL : v->claims, .shared = v->want.shared,
-                                   .dirty = v->step->driver->commit_policy == SN_COMMIT_BATCH, .seq = v->job->seq++,
-                                   .text = sn_buf_str(&text) };
+    v->ask = identity_of(v);
+    v->ask.record = intent;
+    v->ask.claims = v->step->kind == SN_GONE ? NULL : v->claims;
+    v->ask.shared = v->want.shared;
+    v->ask.dirty = v->step->driver->commit_policy == SN_COMMIT_BATCH;
+    v->ask.seq = v->job->seq++;
+    v->ask.text = sn_buf_str(&text);
     if (intent != NULL && v->ask.claims != NULL)
         (void)json_object_set(intent, "claims", v->claims); /* so that the index can be made again from the ledger */
     if (intent == NULL || sn_store_step(v->t->store, &v->ask, &said, other, id, &err) != 0) {
@@ -109,7 +123,7 @@ static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *r
     } else if (said != SN_STEP_OK) {
         refuse(v, said, other, ret);
     } else {
-        journal_id(v, id);
+        sn_job_journaled(v->job, id);
         json_decref(v->step->record);
         v->step->record = json_incref(intent);
         if (v->ask.dirty)
@@ -155,13 +169,32 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
         sn_lane_close_session(v->t, 0);
 }
 
-/* A list of lines as sent and as answered. The journal has writes (before them, and their replies); the transcript has everything. */
+/* What was said, so that it is known also when this process dies now: a write was journaled before it was sent, a read is journaled with its
+ * answer. A store that is away costs a line of the journal, not the job: the transcript has it too. */
+static void journal(struct visit *v, const struct sn_op *op, const char *said, struct sn_buf *text)
+{
+    int ms = (int)(sn_clock_mono_ms() - v->op_started_ms);
+    struct sn_error err;
+    char id[32];
+
+    if (op->kind == SN_READ) {
+        v->ask = identity_of(v);
+        v->ask.seq = v->job->seq++;
+        if (sn_store_journal(v->t->store, &v->ask, ">", "", 0, op->line, id, &err) != 0)
+            return;
+        sn_job_journaled(v->job, id);
+    }
+    if (text->len > JOURNAL_TEXT_MAX)
+        text->data[cut_at(text->data, JOURNAL_TEXT_MAX)] = '\0';
+    if (sn_store_journal(v->t->store, &v->ask, "<", said, ms, sn_buf_str(text), id, &err) == 0)
+        sn_job_journaled(v->job, id);
+}
+
+/* A list of lines as sent and as answered. */
 static void after(void *arg, const struct sn_op *op, const struct sn_reply *reply, const struct sn_verdict *verdict)
 {
     struct visit *v = arg;
     struct sn_buf text = SN_BUF_INIT;
-    struct sn_error err;
-    char id[32];
     const char *said = verdict->class == SN_OK ? "ok" : sn_class_word(verdict->class);
 
     sn_job_note(v->job, v->fleet, v->step->target->id, ">", op->line, "");
@@ -170,11 +203,10 @@ static void after(void *arg, const struct sn_op *op, const struct sn_reply *repl
     else if (verdict->text[0] != '\0')
         sn_buf_adds(&text, verdict->text);
     sn_job_note(v->job, v->fleet, v->step->target->id, "<", sn_buf_str(&text), said);
-    if (op->kind == SN_WRITE && reply->verdict.class != SN_UNREACHABLE) {
-        if (sn_store_journal_reply(v->t->store, &v->ask, said, (int)(sn_clock_mono_ms() - v->op_started_ms), sn_buf_str(&text), id,
-                                   &err) == 0)
-            journal_id(v, id);
-        (void)SN_FAILPOINT("write.answered", op->line);
+    if (!v->job->dry && reply->verdict.class != SN_UNREACHABLE) {
+        journal(v, op, said, &text);
+        if (op->kind == SN_WRITE)
+            (void)SN_FAILPOINT("write.answered", op->line);
     }
     sn_buf_fini(&text);
 }
