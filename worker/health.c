@@ -14,7 +14,8 @@ static bool loop_line(struct sn_buf *out, const char *name, int64_t last_turn_ms
     int64_t age = sn_clock_mono_ms() - last_turn_ms;
     bool ok = last_turn_ms > 0 && age < stall_ms;
 
-    sn_buf_addf(out, "%s: %s, last turn %lld ms ago%s%s\n", name, ok ? "turns" : "STUCK", (long long)age, why[0] != '\0' ? "; " : "", why);
+    sn_buf_addf(out, "%s: %s, last turn %lld ms ago%s%s\n", name, ok ? "turns" : "STUCK", (long long)age,
+                why[0] != '\0' ? "; " : "", why);
     return ok;
 }
 
@@ -38,14 +39,17 @@ static bool loops(struct sn_health *h, struct sn_buf *out)
         struct sn_ledger_state s;
         sn_ledger_state(h->ledger, &s);
         ok = loop_line(out, "ledger", s.last_turn_ms, h->stall_ms, s.why) && ok;
-        sn_buf_addf(out, "ledger: %zu waiting, %lld written, %lld bad\n", s.waiting, (long long)s.written, (long long)s.bad);
+        sn_buf_addf(out, "ledger: %zu waiting, %lld written, %lld bad\n", s.waiting, (long long)s.written,
+                    (long long)s.bad);
     }
     return ok;
 }
 
 static const char *own_word(enum sn_own_state s)
 {
-    return s == SN_OWN_READY ? "owned" : s == SN_OWN_WAITING ? "not owned yet: waits out the former owner" : "not owned";
+    return s == SN_OWN_READY     ? "owned"
+           : s == SN_OWN_WAITING ? "not owned yet: waits out the former owner"
+                                 : "not owned";
 }
 
 static void device_lines(struct sn_fleet *fleet, struct sn_buf *out)
@@ -53,7 +57,8 @@ static void device_lines(struct sn_fleet *fleet, struct sn_buf *out)
     int64_t oldest = sn_dispatch_oldest_ms(fleet->dispatch);
 
     sn_buf_addf(out, "jobs: %d in hand, oldest %lld ms, %llu done\n", sn_dispatch_in_hand(fleet->dispatch),
-                (long long)(oldest > 0 ? sn_clock_mono_ms() - oldest : 0), (unsigned long long)atomic_load(&fleet->jobs_done));
+                (long long)(oldest > 0 ? sn_clock_mono_ms() - oldest : 0),
+                (unsigned long long)atomic_load(&fleet->jobs_done));
     if (atomic_load(&fleet->unsure))
         sn_buf_adds(out, "unsure: Redis does not answer or its records are not whole: no device is written to\n");
     for (size_t i = 0; i < fleet->devices_n; i++) {
@@ -62,9 +67,10 @@ static void device_lines(struct sn_fleet *fleet, struct sn_buf *out)
         int unsaved_jobs;
         sn_lane_counts(d->lane, &ready, &unsaved_jobs);
         (void)pthread_mutex_lock(&d->lock);
-        sn_buf_addf(out, "device %s: %s, gate %s %s, %d in lane, %d waiting for the save, %d unsaved writes%s%s\n", d->target->id,
-                    own_word(d->own), sn_gate_is_open(&d->gate) ? "open" : "CLOSED", sn_gate_is_open(&d->gate) ? "" : d->gate.code, ready,
-                    unsaved_jobs, atomic_load(&d->unsaved), d->own == SN_OWN_NONE && d->rival[0] != '\0' ? ", held by " : "",
+        sn_buf_addf(out, "device %s: %s, gate %s %s, %d in lane, %d waiting for the save, %d unsaved writes%s%s\n",
+                    d->target->id, own_word(d->own), sn_gate_is_open(&d->gate) ? "open" : "CLOSED",
+                    sn_gate_is_open(&d->gate) ? "" : d->gate.code, ready, unsaved_jobs, atomic_load(&d->unsaved),
+                    d->own == SN_OWN_NONE && d->rival[0] != '\0' ? ", held by " : "",
                     d->own == SN_OWN_NONE ? d->rival : "");
         (void)pthread_mutex_unlock(&d->lock);
     }
@@ -104,12 +110,14 @@ static void look_at_fleet(const struct sn_fleet *f, struct sn_metrics *m)
     char why[256];
 
     sn_measure_set(m, SN_MEASURE_CONSUMER_UP, NULL, sn_consumer_state(f->consumer, &last, why, sizeof(why)));
-    sn_measure_set(m, SN_MEASURE_PUBLISHER_UP, NULL, sn_publisher_state(f->publisher, &waiting, &last, why, sizeof(why)));
+    sn_measure_set(m, SN_MEASURE_PUBLISHER_UP, NULL,
+                   sn_publisher_state(f->publisher, &waiting, &last, why, sizeof(why)));
     sn_measure_set(m, SN_MEASURE_PUBLICATIONS_WAITING, NULL, (double)waiting);
     sn_measure_set(m, SN_MEASURE_STORE_UNSURE, NULL, atomic_load(&f->unsure));
     sn_measure_set(m, SN_MEASURE_JOBS_IN_HAND, NULL, sn_dispatch_in_hand(f->dispatch));
     sn_measure_set(m, SN_MEASURE_JOBS_DONE, NULL, (double)atomic_load(&f->jobs_done));
-    sn_measure_set(m, SN_MEASURE_JOB_OLDEST_SECONDS, NULL, oldest > 0 ? (double)(sn_clock_mono_ms() - oldest) / 1000 : 0);
+    sn_measure_set(m, SN_MEASURE_JOB_OLDEST_SECONDS, NULL,
+                   oldest > 0 ? (double)(sn_clock_mono_ms() - oldest) / 1000 : 0);
     for (size_t i = 0; i < f->devices_n; i++) {
         struct sn_device *d = &f->devices[i];
         bool open;
@@ -147,7 +155,8 @@ static void metrics(void *arg, const struct sn_http_call *call, struct sn_http_r
     sn_metrics_expose(h->metrics, &reply->body);
 }
 
-int sn_health_serve(struct sn_health *health, const char *address, int port, struct sn_http_server **ret, struct sn_error *err)
+int sn_health_serve(struct sn_health *health, const char *address, int port, struct sn_http_server **ret,
+                    struct sn_error *err)
 {
     health->routes[0] = (struct sn_http_route){ "/healthz", healthz, health };
     health->routes[1] = (struct sn_http_route){ "/readyz", readyz, health };

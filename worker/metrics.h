@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What silverd measures: one table (metrics.c), one page (docs/metrics.md, generated). A registry that is NULL measures nothing, so that
- * parts of a worker can be tested alone. Thread: any.
+ * What silverd measures: one table (metrics.c), one page (docs/metrics.md, generated). A registry that is NULL measures
+ * nothing, so that parts of a worker can be tested alone. Thread: any.
  */
 #ifndef SN_WORKER_METRICS_H
 #define SN_WORKER_METRICS_H

@@ -12,17 +12,17 @@ static const char *const SSL[] = { "disable", "allow", "prefer", "require", "ver
 
 #define AT(section, field) offsetof(struct sn_options, section.field)
 #define DAY_MS (24LL * 3600 * 1000)
-#define TEXT(sec, key, field, preset, text)                                                                             \
+#define TEXT(sec, key, field, preset, text) \
     { #sec, key, SN_OPTION_TEXT, AT(sec, field), preset, 0, 255, NULL, NULL, false, text }
-#define FILE_PATH(sec, key, field, preset, text)                                                                        \
+#define FILE_PATH(sec, key, field, preset, text) \
     { #sec, key, SN_OPTION_PATH, AT(sec, field), preset, 0, 4095, NULL, NULL, false, text }
-#define SECRET(sec, key, field, text)                                                                                   \
+#define SECRET(sec, key, field, text) \
     { #sec, key, SN_OPTION_SECRET, AT(sec, field), "", 0, 4095, NULL, NULL, false, text }
-#define INT(sec, key, field, preset, low, high, unit, text)                                                             \
+#define INT(sec, key, field, preset, low, high, unit, text) \
     { #sec, key, SN_OPTION_INT, AT(sec, field), preset, low, high, NULL, unit, false, text }
-#define TIME(sec, key, field, preset, low, high, text)                                                                  \
+#define TIME(sec, key, field, preset, low, high, text) \
     { #sec, key, SN_OPTION_DURATION, AT(sec, field), preset, low, high, NULL, NULL, false, text }
-#define FLAG(sec, key, field, preset, text)                                                                             \
+#define FLAG(sec, key, field, preset, text) \
     { #sec, key, SN_OPTION_BOOL, AT(sec, field), preset, 0, 1, NULL, NULL, false, text }
 #define PORT(sec, preset, text) INT(sec, "port", port, preset, 1, 65535, NULL, text)
 
@@ -30,10 +30,13 @@ static const struct sn_option_row ROWS[] = {
     { "process", "roles", SN_OPTION_LIST, AT(process, roles), "worker,ledger", 1, 2, ROLES, NULL, false,
       "What this process does: carry jobs (worker), write the ledger (ledger)." },
     TEXT(process, "name", name, "", "Name of this worker; empty: the host's name."),
-    { "process", "log_level", SN_OPTION_CHOICE, AT(process, log_level), "info", 0, 0, LEVELS, NULL, false, "How much is logged." },
+    { "process", "log_level", SN_OPTION_CHOICE, AT(process, log_level), "info", 0, 0, LEVELS, NULL, false,
+      "How much is logged." },
     FLAG(process, "log_json", log_json, "false", "Log lines as JSON."),
     FLAG(process, "core_dumps", core_dumps, "false", "Allow core dumps; they contain secrets."),
-    TEXT(process, "http_listen", http_listen, "127.0.0.1:9102", "Literal address and port of /healthz, /readyz and /metrics; empty: none. Nobody is asked for a password there."),
+    TEXT(process, "http_listen", http_listen, "127.0.0.1:9102",
+         "Literal address and port of /healthz, /readyz and /metrics; empty: none. Nobody is asked for a password "
+         "there."),
 
     TEXT(broker, "host", host, "127.0.0.1", "RabbitMQ's host."),
     PORT(broker, "5672", "RabbitMQ's port."),
@@ -48,13 +51,15 @@ static const struct sn_option_row ROWS[] = {
     TIME(broker, "reconnect_max", reconnect_max, "10s", 10, 600000, "Longest wait before a new connection."),
     TIME(broker, "consumer_timeout", consumer_timeout, "30m", 60000, DAY_MS,
          "The broker's own consumer_timeout (rabbitmq.conf; its default is 30m): our holding must end before it."),
-    TIME(broker, "start_wait", start_wait, "60s", 0, 3600000, "How long the start waits for a broker that is not there yet."),
+    TIME(broker, "start_wait", start_wait, "60s", 0, 3600000,
+         "How long the start waits for a broker that is not there yet."),
 
     TEXT(redis, "host", host, "127.0.0.1", "Redis' host."),
     PORT(redis, "6379", "Redis' port."),
     INT(redis, "db", db, "0", 0, 1023, NULL, "Redis' database number."),
     SECRET(redis, "password", password, "Password, as a reference; empty: none."),
-    TIME(redis, "timeout", timeout, "2s", 50, 60000, "Total time of one command; then Redis is unsure and nothing is written."),
+    TIME(redis, "timeout", timeout, "2s", 50, 60000,
+         "Total time of one command; then Redis is unsure and nothing is written."),
     INT(redis, "replicas", replicas, "0", 0, 10, "replicas", "A session counts when so many replicas hold it (WAIT)."),
 
     TEXT(ledger, "host", host, "127.0.0.1", "PostgreSQL's host, or the folder of its socket."),
@@ -70,12 +75,16 @@ static const struct sn_option_row ROWS[] = {
 
     FILE_PATH(inventory, "path", path, "/etc/silver-netops/inventory.yaml", "The inventory: which targets exist."),
 
-    FILE_PATH(secrets, "fleet_key_file", fleet_key_file, "", "The fleet's key (32 bytes, hex or raw): keyed hashes and sealed secrets."),
-    TEXT(secrets, "vault_address", vault_address, "", "Address of Vault for vault: references: https://host:port, or http:// to this machine."),
-    FILE_PATH(secrets, "vault_ca_file", vault_ca_file, "", "PEM file of the authority that signed Vault's certificate; empty: the system's."),
+    FILE_PATH(secrets, "fleet_key_file", fleet_key_file, "",
+              "The fleet's key (32 bytes, hex or raw): keyed hashes and sealed secrets."),
+    TEXT(secrets, "vault_address", vault_address, "",
+         "Address of Vault for vault: references: https://host:port, or http:// to this machine."),
+    FILE_PATH(secrets, "vault_ca_file", vault_ca_file, "",
+              "PEM file of the authority that signed Vault's certificate; empty: the system's."),
     FILE_PATH(secrets, "vault_token_file", vault_token_file, "", "File with Vault's token."),
     FILE_PATH(secrets, "file_root", file_root, "", "file: references must lie below this folder; empty: anywhere."),
-    FLAG(secrets, "inline", inline_secrets, "false", "Accept secrets that stand in a message; they are sealed at once."),
+    FLAG(secrets, "inline", inline_secrets, "false",
+         "Accept secrets that stand in a message; they are sealed at once."),
     TIME(secrets, "timeout", timeout, "5s", 100, 60000, "Total time to resolve one secret."),
 
     { "events", "sources", SN_OPTION_LIST, AT(events, sources), "", 0, 64, NULL, NULL, false,
@@ -85,10 +94,14 @@ static const struct sn_option_row ROWS[] = {
     TIME(session, "margin", margin, "2s", 50, 60000, "A lease ends so much earlier for its holder than for others."),
 
     INT(job, "attempts_max", attempts_max, "6", 1, 20, "attempts", "Attempts of an event before it is a dead letter."),
-    INT(job, "rounds_max", rounds_max, "12", 2, 100, "rounds", "Rounds of asking and changing at one target in one visit."),
-    INT(job, "crash_max", crash_max, "3", 1, 100, "crashes", "Runs that end with their process before the event is a dead letter."),
-    TIME(job, "hold_max", hold_max, "10m", 1000, 1500000, "A message is held unacknowledged so long at most; below the broker's consumer_timeout."),
-    TIME(job, "session_settle", session_settle, "15s", 0, 300000, "A withdrawn customer's session is looked for once more after this."),
+    INT(job, "rounds_max", rounds_max, "12", 2, 100, "rounds",
+        "Rounds of asking and changing at one target in one visit."),
+    INT(job, "crash_max", crash_max, "3", 1, 100, "crashes",
+        "Runs that end with their process before the event is a dead letter."),
+    TIME(job, "hold_max", hold_max, "10m", 1000, 1500000,
+         "A message is held unacknowledged so long at most; below the broker's consumer_timeout."),
+    TIME(job, "session_settle", session_settle, "15s", 0, 300000,
+         "A withdrawn customer's session is looked for once more after this."),
     TIME(job, "deadline", deadline, "5m", 1000, 1500000, "Total time of one visit to one target."),
     TIME(job, "store_retry", store_retry, "1s", 10, 60000, "Redis was unsure: ask again after this."),
     TIME(job, "drain", drain, "120s", 0, 3600000, "SIGTERM: jobs in hand may take so long."),
@@ -108,10 +121,13 @@ static const struct sn_option_row ROWS[] = {
 
     INT(lanes, "shared_pool", shared_pool, "8", 1, 64, "threads", "Lanes of a shared target (RADIUS database, NAS)."),
     INT(lanes, "front", front, "2", 1, 64, "threads", "Lanes of admission."),
-    TIME(lanes, "idle_close", idle_close, "240s", 100, DAY_MS, "An idle session is closed after this; shorter than the device's own time."),
-    TIME(lanes, "connect_timeout", connect_timeout, "25s", 100, 600000, "Total time to connect to a target and to log in."),
+    TIME(lanes, "idle_close", idle_close, "240s", 100, DAY_MS,
+         "An idle session is closed after this; shorter than the device's own time."),
+    TIME(lanes, "connect_timeout", connect_timeout, "25s", 100, 600000,
+         "Total time to connect to a target and to log in."),
 
-    { "limits", "log_bytes", SN_OPTION_SIZE, AT(limits, log_bytes), "64KiB", 1024, 1048576, NULL, NULL, false, "Transcript of one run." },
+    { "limits", "log_bytes", SN_OPTION_SIZE, AT(limits, log_bytes), "64KiB", 1024, 1048576, NULL, NULL, false,
+      "Transcript of one run." },
 };
 
 const struct sn_option_table sn_option_table = { .rows = ROWS, .count = sizeof(ROWS) / sizeof(ROWS[0]) };
@@ -164,7 +180,8 @@ int sn_options_check(const struct sn_options *o, struct sn_error *err)
     if (o->redis.timeout + o->session.margin >= o->session.ttl)
         return sn_options_refuse(err, "redis.timeout and session.margin together must be shorter than session.ttl");
     if (o->job.hold_max + o->job.deadline >= o->broker.consumer_timeout)
-        return sn_options_refuse(err, "job.hold_max and job.deadline together must be shorter than broker.consumer_timeout");
+        return sn_options_refuse(err,
+                                 "job.hold_max and job.deadline together must be shorter than broker.consumer_timeout");
     if (o->process.http_listen[0] != '\0' && sn_http_parse_listen(o->process.http_listen, address, &port, err) != 0)
         return sn_error_prefix(err, "process.http_listen");
     return 0;
@@ -184,12 +201,15 @@ static const char INTRODUCTION[] =
     "3. in the environment: `SILVER_SESSION_TTL=10s`,\n"
     "4. on the command line: `--session.ttl=10s`.\n"
     "\n"
-    "A name that does not exist, a value of another type or out of its range, and options that contradict each other are refused, with the\n"
+    "A name that does not exist, a value of another type or out of its range, and options that contradict each other "
+    "are refused, with the\n"
     "place and the reason. `silverd --print-config` prints what is in force.\n"
     "\n"
-    "- **duration**: a number with its unit, `200ms`, `15s`, `10m`, `1h`, `30d`. **size**: bytes, or `64kB` (1000), `64KiB` (1024), `MB`, `MiB`,\n"
+    "- **duration**: a number with its unit, `200ms`, `15s`, `10m`, `1h`, `30d`. **size**: bytes, or `64kB` (1000), "
+    "`64KiB` (1024), `MB`, `MiB`,\n"
     "  `GB`, `GiB`. **list**: `[a, b]` in the file, `a,b` elsewhere.\n"
-    "- **secret**: never the secret itself but where it is: `env:NAME` (a name that does not begin with `SILVER_`), `file:/path`,\n"
+    "- **secret**: never the secret itself but where it is: `env:NAME` (a name that does not begin with `SILVER_`), "
+    "`file:/path`,\n"
     "  `vault:mount/path#field`, `sealed:<base64>`. See [secrets](protocols/secrets.md).\n"
     "- The options are read once, at the start.\n"
     "\n";

@@ -90,7 +90,8 @@ extern const struct sn_option_table sn_option_table;
 
 bool sn_options_has_role(const struct sn_options *o, const char *role);
 
-/* What no row can say alone: options that contradict each other. After sn_options_load(). Errors: config.conflict, http.address. */
+/* What no row can say alone: options that contradict each other. After sn_options_load(). Errors: config.conflict,
+ * http.address. */
 int sn_options_check(const struct sn_options *o, struct sn_error *err) SN_MUSTCHECK;
 
 /* docs/configuration.md. */

@@ -2,9 +2,10 @@
 /*
  * Named failure points, compiled in for tests (SN_FAILPOINTS) and absent from a release build.
  *
- * SILVER_FAILPOINTS="step.before-write~ont add=kill, claim.after=stop@2": at the second hit of claim.after the process stops
- * itself; `~text` asks for a detail that contains the text. Actions: kill (SIGKILL), stop (SIGSTOP), cut (the caller is told
- * and cuts its link). @n = at the n-th matching hit only, default 1. Each site keeps its own counter. Thread: any.
+ * SILVER_FAILPOINTS="step.before-write~ont add=kill, claim.after=stop@2": at the second hit of claim.after the process
+ * stops itself; `~text` asks for a detail that contains the text. Actions: kill (SIGKILL), stop (SIGSTOP), cut (the
+ * caller is told and cuts its link). @n = at the n-th matching hit only, default 1. Each site keeps its own counter.
+ * Thread: any.
  */
 #ifndef SN_COMMON_BASE_FAILPOINT_H
 #define SN_COMMON_BASE_FAILPOINT_H
@@ -15,10 +16,10 @@
 #ifdef SN_FAILPOINTS
 bool sn_failpoint_hit(const char *name, const char *detail, atomic_int *hits);
 /* True when the caller shall cut its link. */
-#define SN_FAILPOINT(name, detail)                                                                                      \
-    ({                                                                                                                  \
-        static atomic_int sn_failpoint_hits;                                                                            \
-        sn_failpoint_hit((name), (detail), &sn_failpoint_hits);                                                         \
+#define SN_FAILPOINT(name, detail)                              \
+    ({                                                          \
+        static atomic_int sn_failpoint_hits;                    \
+        sn_failpoint_hit((name), (detail), &sn_failpoint_hits); \
     })
 #else
 #define SN_FAILPOINT(name, detail) ((void)(name), (void)(detail), false)

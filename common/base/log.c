@@ -57,7 +57,8 @@ void sn_log(const struct sn_log *log, enum sn_log_level level, const char *area,
         return;
     sn_clock_format_utc(sn_clock_wall_ms(), now);
     if (log->json)
-        sn_buf_addf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"text\":", now, LEVEL_NAMES[level], area);
+        sn_buf_addf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"text\":", now, LEVEL_NAMES[level],
+                    area);
     else
         sn_buf_addf(&line, "%s %s %s ", now, LEVEL_NAMES[level], area);
     add_value(&line, log->redact, text, log->json);

@@ -33,7 +33,8 @@ void sn_log(const struct sn_log *log, enum sn_log_level level, const char *area,
 
 /* The redactor: remembers secrets while they are live and replaces them in text by "[secret]", also where they stand
  * as a JSON string would hold them or as sn_text_escape() shows them. Secrets that overlap are masked as one.
- * Secrets shorter than 4 bytes are not searched for (they would mask ordinary text); they are wiped with their owner. */
+ * Secrets shorter than 4 bytes are not searched for (they would mask ordinary text); they are wiped with their owner.
+ */
 struct sn_redact *sn_redact_new(void);
 void sn_redact_free(struct sn_redact *r);
 /* Registers a copy; registering the same secret twice counts. Returns 0, or -1 on memory. */

@@ -89,8 +89,8 @@ void sn_options_describe(const struct sn_option_table *table, struct sn_buf *out
         const struct sn_option_row *row = &table->rows[i];
         if (strcmp(section, row->section) != 0) {
             sn_buf_addf(out, "%s## %s\n\n", i > 0 ? "\n" : "", row->section);
-            sn_buf_addf(out, "| option | type | default | range%s | meaning |\n|---|---|---|---%s|---|\n", reload ? " | reloaded" : "",
-                        reload ? "|---" : "");
+            sn_buf_addf(out, "| option | type | default | range%s | meaning |\n|---|---|---|---%s|---|\n",
+                        reload ? " | reloaded" : "", reload ? "|---" : "");
         }
         section = row->section;
         describe_row(row, reload, out);

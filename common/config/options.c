@@ -118,7 +118,8 @@ static int set_array(const struct sn_option_row *row, const json_t *array, void 
 
     if (items == NULL)
         return sn_error_oom(err);
-    json_array_foreach (array, i, item) {
+    json_array_foreach(array, i, item)
+    {
         items[i] = json_string_value(item);
         if (items[i] == NULL) {
             sn_error_set(err, "config.value", "entry %zu of the list is not a text (write it in quotes)", i + 1);
@@ -139,10 +140,12 @@ static int set_json(const struct sn_option_row *row, const json_t *value, void *
     if (json_is_array(value))
         return set_array(row, value, out, err);
     if (text == NULL)
-        return sn_error_set(err, "config.value", json_is_null(value) ? "has no value" : "takes one value (perhaps in quotes)");
+        return sn_error_set(err, "config.value",
+                            json_is_null(value) ? "has no value" : "takes one value (perhaps in quotes)");
     /* `name: true` would be the text "true" by accident; `true` is a value of a bool only */
     if (json_is_boolean(value) && row->type != SN_OPTION_BOOL)
-        return sn_error_set(err, "config.value", "%s is a truth value here (write it in quotes to mean the word)", text);
+        return sn_error_set(err, "config.value", "%s is a truth value here (write it in quotes to mean the word)",
+                            text);
     return sn_value_set(row, out, text, err);
 }
 
@@ -152,7 +155,8 @@ static int set_section(const struct sn_option_table *table, const struct sn_yaml
     const char *key;
     const json_t *value;
 
-    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
         const struct sn_option_row *row;
         char name[2 * NAME_MAX_BYTES];
         char pointer[2 * NAME_MAX_BYTES + 2];
@@ -191,7 +195,8 @@ static int refuse_section(const struct sn_option_table *table, const struct sn_y
                               near != NULL ? "; did you mean " : "", near != NULL ? near : "", near != NULL ? "?" : "");
 }
 
-static int apply_document(const struct sn_option_table *table, const struct sn_yaml_file *file, void *out, struct sn_error *err)
+static int apply_document(const struct sn_option_table *table, const struct sn_yaml_file *file, void *out,
+                          struct sn_error *err)
 {
     const char *section;
     json_t *object;
@@ -199,8 +204,10 @@ static int apply_document(const struct sn_option_table *table, const struct sn_y
     if (json_is_null(file->doc))
         return 0;
     if (!json_is_object(file->doc))
-        return sn_yaml_file_fault(file, "", err, "config.syntax", "sections with options are meant: `broker: {host: …}`");
-    json_object_foreach (file->doc, section, object) {
+        return sn_yaml_file_fault(file, "", err, "config.syntax",
+                                  "sections with options are meant: `broker: {host: …}`");
+    json_object_foreach(file->doc, section, object)
+    {
         char pointer[NAME_MAX_BYTES + 2];
         (void)snprintf(pointer, sizeof(pointer), "/%.90s", section);
         if (!has_section(table, section))
@@ -208,14 +215,16 @@ static int apply_document(const struct sn_option_table *table, const struct sn_y
         if (json_is_null(object)) /* all of its options are commented out */
             continue;
         if (!json_is_object(object))
-            return sn_yaml_file_fault(file, pointer, err, "config.syntax", "a section holds options: `%s: {…}`", section);
+            return sn_yaml_file_fault(file, pointer, err, "config.syntax", "a section holds options: `%s: {…}`",
+                                      section);
         if (set_section(table, file, section, object, out, err) != 0)
             return -1;
     }
     return 0;
 }
 
-static int apply_file(const struct sn_option_table *table, const struct sn_option_sources *sources, void *out, struct sn_error *err)
+static int apply_file(const struct sn_option_table *table, const struct sn_option_sources *sources, void *out,
+                      struct sn_error *err)
 {
     struct sn_yaml_file file;
     int rc;
@@ -231,7 +240,8 @@ static int apply_file(const struct sn_option_table *table, const struct sn_optio
 
 /* ---- environment and command line ---- */
 
-static int apply_text(const struct sn_option_row *row, const char *place, const char *text, void *out, struct sn_error *err)
+static int apply_text(const struct sn_option_row *row, const char *place, const char *text, void *out,
+                      struct sn_error *err)
 {
     if (sn_value_set(row, out, text, err) == 0)
         return 0;
@@ -262,7 +272,8 @@ static int apply_environment(const struct sn_option_table *table, const struct s
         row = find_row(table, *entry, len, variable_name);
         if (row == NULL) {
             suggest(table, *entry, len, variable_name, hint);
-            return sn_error_set(err, "config.unknown-key", "environment %.*s: there is no such option%s", (int)len, *entry, hint);
+            return sn_error_set(err, "config.unknown-key", "environment %.*s: there is no such option%s", (int)len,
+                                *entry, hint);
         }
         (void)snprintf(place, sizeof(place), "environment %.*s", (int)len, *entry);
         if (apply_text(row, place, equals + 1, out, err) != 0)
@@ -283,7 +294,8 @@ static int apply_settings(const struct sn_option_table *table, const struct sn_o
 
         if (row == NULL) {
             suggest(table, setting, len, dotted_name, hint);
-            return sn_error_set(err, "config.unknown-key", "--%.*s: there is no such option%s", (int)len, setting, hint);
+            return sn_error_set(err, "config.unknown-key", "--%.*s: there is no such option%s", (int)len, setting,
+                                hint);
         }
         (void)snprintf(place, sizeof(place), "--%.*s", (int)len, setting);
         if (setting[len] == '\0')
@@ -322,8 +334,8 @@ static int check_given(const struct sn_option_table *table, const void *values, 
         if (row->preset[0] != '\0' || row->min <= 0 || !sn_value_is_empty(row, values))
             continue;
         variable_name(row, variable);
-        return sn_error_set(err, "config.range", "%s.%s must be given (file, environment %s or --%s.%s=…)", row->section, row->key,
-                            variable, row->section, row->key);
+        return sn_error_set(err, "config.range", "%s.%s must be given (file, environment %s or --%s.%s=…)",
+                            row->section, row->key, variable, row->section, row->key);
     }
     return 0;
 }
@@ -340,7 +352,8 @@ static void clear(const struct sn_option_table *table, void *values)
     }
 }
 
-int sn_options_load(const struct sn_option_table *table, const struct sn_option_sources *sources, void *out, struct sn_error *err)
+int sn_options_load(const struct sn_option_table *table, const struct sn_option_sources *sources, void *out,
+                    struct sn_error *err)
 {
     clear(table, out);
     if (apply_presets(table, out, err) != 0 || apply_file(table, sources, out, err) != 0 ||

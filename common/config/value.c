@@ -13,7 +13,8 @@ struct unit {
 };
 
 /* The order is that of printing: the first that divides the number. */
-static const struct unit DURATIONS[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { NULL, 0 } };
+static const struct unit DURATIONS[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 },
+                                         { "s", 1000 },     { "ms", 1 },      { NULL, 0 } };
 static const struct unit SIZES[] = { { "GiB", 1073741824 }, { "MiB", 1048576 }, { "KiB", 1024 }, { "GB", 1000000000 },
                                      { "MB", 1000000 },     { "kB", 1000 },     { "", 1 },       { NULL, 0 } };
 static const struct unit PLAIN[] = { { "", 1 }, { NULL, 0 } };
@@ -75,7 +76,8 @@ static bool parse_number(const char *text, const struct unit *units, int64_t *re
 static int refuse_number(const struct sn_option_row *row, const char *text, struct sn_error *err)
 {
     static const char *const FORMS[] = { [SN_OPTION_INT] = "an integer",
-                                         [SN_OPTION_DURATION] = "a duration with its unit, as 200ms, 15s, 10m, 1h or 30d",
+                                         [SN_OPTION_DURATION] =
+                                             "a duration with its unit, as 200ms, 15s, 10m, 1h or 30d",
                                          [SN_OPTION_SIZE] = "a size in bytes, or as 64KiB or 1MiB" };
 
     return sn_error_set(err, "config.value", "%s is not %s", text, FORMS[row->type]);
@@ -92,7 +94,8 @@ static int set_number(const struct sn_option_row *row, void *values, const char 
         return refuse_number(row, text, err);
     if (number < row->min || number > row->max) {
         sn_value_print_number(row, number < row->min ? row->min : row->max, &bound);
-        (void)sn_error_set(err, "config.range", "%s is %s %s", text, number < row->min ? "less than" : "more than", sn_buf_str(&bound));
+        (void)sn_error_set(err, "config.range", "%s is %s %s", text, number < row->min ? "less than" : "more than",
+                           sn_buf_str(&bound));
         sn_buf_fini(&bound);
         return -1;
     }
@@ -136,7 +139,8 @@ static int check_length(const struct sn_option_row *row, size_t len, const char 
     if (len == 0 && row->min > 0)
         return sn_error_set(err, "config.range", "must be given");
     if ((int64_t)len < row->min || (int64_t)len > row->max)
-        return sn_error_set(err, "config.range", "%zu %s; %" PRId64 " to %" PRId64 " are possible", len, of_what, row->min, row->max);
+        return sn_error_set(err, "config.range", "%zu %s; %" PRId64 " to %" PRId64 " are possible", len, of_what,
+                            row->min, row->max);
     return 0;
 }
 
@@ -170,7 +174,8 @@ static void list_free(char **list)
     free(list);
 }
 
-int sn_value_set_list(const struct sn_option_row *row, void *values, const char *const *items, size_t count, struct sn_error *err)
+int sn_value_set_list(const struct sn_option_row *row, void *values, const char *const *items, size_t count,
+                      struct sn_error *err)
 {
     char **list;
 

@@ -59,10 +59,10 @@ static CURLcode prepare(CURL *curl, const struct sn_http_request *request, const
 {
     CURLcode rc = CURLE_OK;
 
-#define SET(option, value)                                                                                              \
-    do {                                                                                                                \
-        if (rc == CURLE_OK)                                                                                             \
-            rc = curl_easy_setopt(curl, option, value);                                                                 \
+#define SET(option, value)                              \
+    do {                                                \
+        if (rc == CURLE_OK)                             \
+            rc = curl_easy_setopt(curl, option, value); \
     } while (0)
     SET(CURLOPT_URL, request->url);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");

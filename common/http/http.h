@@ -12,17 +12,18 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 
-/* ---- client -------------------------------------------------------------------------------------------------------- */
+/* ---- client --------------------------------------------------------------------------------------------------------
+ */
 
 struct sn_http_request {
     const char *url;            /* http:// or https:// */
     const char *const *headers; /* "Name: value", ended by NULL; may be NULL */
     const void *body;           /* NULL: GET, else POST */
     size_t body_len;
-    int timeout_ms;        /* total: name, connection, TLS, request and reply */
-    size_t reply_max;      /* ceiling of the reply's body in bytes; a longer one is an error, never cut */
-    const char *ca_file;   /* PEM; NULL: the system's */
-    const char *proxy;     /* NULL: none; http_proxy and the like of the environment are not looked at */
+    int timeout_ms;      /* total: name, connection, TLS, request and reply */
+    size_t reply_max;    /* ceiling of the reply's body in bytes; a longer one is an error, never cut */
+    const char *ca_file; /* PEM; NULL: the system's */
+    const char *proxy;   /* NULL: none; http_proxy and the like of the environment are not looked at */
 };
 
 struct sn_http_answer {
@@ -30,15 +31,16 @@ struct sn_http_answer {
     struct sn_buf body; /* wiped by sn_http_answer_fini() */
 };
 
-/* Sends one request and waits for its answer; any status is an answer. Redirects are not followed, no cookies, no netrc,
- * certificates are verified. Errors: http.request (URL or headers that cannot be), http.timeout, http.unreachable
- * (name, connection, broken reply), http.tls, http.too-large. Texts hold no header, body or query. Thread: any, each
- * call has its own connection. *ret is written only on success and then belongs to the caller. */
+/* Sends one request and waits for its answer; any status is an answer. Redirects are not followed, no cookies, no
+ * netrc, certificates are verified. Errors: http.request (URL or headers that cannot be), http.timeout,
+ * http.unreachable (name, connection, broken reply), http.tls, http.too-large. Texts hold no header, body or query.
+ * Thread: any, each call has its own connection. *ret is written only on success and then belongs to the caller. */
 int sn_http_fetch(const struct sn_http_request *request, struct sn_http_answer *ret, struct sn_error *err) SN_MUSTCHECK;
 /* Safe on a zeroed answer and twice. */
 void sn_http_answer_fini(struct sn_http_answer *answer);
 
-/* ---- server -------------------------------------------------------------------------------------------------------- */
+/* ---- server --------------------------------------------------------------------------------------------------------
+ */
 
 struct sn_http_call; /* one request, valid during the handler */
 
@@ -65,10 +67,11 @@ struct sn_http_server;
 
 #define SN_HTTP_ADDRESS_MAX 64
 /* "127.0.0.1:9102", "[::1]:9102": literal address and port (0 to 65535). Error: http.address. */
-int sn_http_parse_listen(const char *text, char address[SN_HTTP_ADDRESS_MAX], int *ret_port, struct sn_error *err) SN_MUSTCHECK;
+int sn_http_parse_listen(const char *text, char address[SN_HTTP_ADDRESS_MAX], int *ret_port,
+                         struct sn_error *err) SN_MUSTCHECK;
 
-/* Listens on a literal IPv4 or IPv6 address and serves GET and HEAD of the routes (405 and 404 for the rest) from one own
- * thread that takes no signals. port 0 = any free one. The routes must outlive the server. Errors: http.address,
+/* Listens on a literal IPv4 or IPv6 address and serves GET and HEAD of the routes (405 and 404 for the rest) from one
+ * own thread that takes no signals. port 0 = any free one. The routes must outlive the server. Errors: http.address,
  * http.listen (in use, not permitted). */
 int sn_http_serve(const char *address, int port, const struct sn_http_route *routes, size_t count,
                   struct sn_http_server **ret, struct sn_error *err) SN_MUSTCHECK;

@@ -33,7 +33,8 @@ const char *sn_http_call_param(const struct sn_http_call *call, const char *name
     const char *value = NULL;
     size_t len = 0;
 
-    if (MHD_lookup_connection_value_n(call->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name), &value, &len) != MHD_YES)
+    if (MHD_lookup_connection_value_n(call->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name), &value, &len) !=
+        MHD_YES)
         return NULL;
     return value != NULL ? value : "";
 }
@@ -71,7 +72,9 @@ static void fill_reply(const struct sn_http_server *server, struct MHD_Connectio
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
                               const char *version, const char *upload, size_t *upload_len, void **context)
 {
-    struct sn_http_reply reply = { .status = MHD_HTTP_OK, .content_type = "text/plain; charset=utf-8", .body = SN_BUF_INIT };
+    struct sn_http_reply reply = { .status = MHD_HTTP_OK,
+                                   .content_type = "text/plain; charset=utf-8",
+                                   .body = SN_BUF_INIT };
     struct MHD_Response *response;
     enum MHD_Result rc = MHD_NO;
 
@@ -145,9 +148,10 @@ static struct MHD_Daemon *start_without_signals(struct sn_http_server *server, c
     sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     errno = 0;
-    daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, server, MHD_OPTION_SOCK_ADDR, (const struct sockaddr *)at,
-                              MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                              CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, MHD_OPTION_END);
+    daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, answer, server, MHD_OPTION_SOCK_ADDR, (const struct sockaddr *)at,
+                         MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, MHD_OPTION_END);
     saved = errno;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = saved;

@@ -17,9 +17,9 @@ struct sn_inventory {
     atomic_uint refs;
     json_t *doc;
     size_t count;
-    struct sn_target *targets;        /* in the order of the file */
-    const struct sn_target **by_id;   /* sorted */
-    const struct sn_target **by_uid;  /* sorted */
+    struct sn_target *targets;       /* in the order of the file */
+    const struct sn_target **by_id;  /* sorted */
+    const struct sn_target **by_uid; /* sorted */
 };
 
 static int compare_id(const void *a, const void *b)
@@ -76,7 +76,8 @@ static int index_targets(struct sn_inventory *inv)
 }
 
 /* Takes over file->doc. */
-static int build(struct sn_yaml_file *file, const struct sn_schemas *schemas, struct sn_inventory **ret, struct sn_error *err)
+static int build(struct sn_yaml_file *file, const struct sn_schemas *schemas, struct sn_inventory **ret,
+                 struct sn_error *err)
 {
     struct sn_violation violation;
     struct sn_inventory *inv;
@@ -113,7 +114,8 @@ fail:
     return -1;
 }
 
-int sn_inventory_load_file(const char *path, const struct sn_schemas *schemas, struct sn_inventory **ret, struct sn_error *err)
+int sn_inventory_load_file(const char *path, const struct sn_schemas *schemas, struct sn_inventory **ret,
+                           struct sn_error *err)
 {
     struct sn_yaml_file file;
     int rc;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inventory: what targets exist and how they are reached. YAML, checked against schemas/inventory/v1, then for meaning
- * (ids and uids unique, addresses unique, links resolve); each fault names its line. Immutable and counted: a reload makes a new one, jobs keep
- * the one they started with. Addresses and credentials come from here, never from a message.
- * Thread: any (atomic reference count).
+ * The inventory: what targets exist and how they are reached. YAML, checked against schemas/inventory/v1, then for
+ * meaning (ids and uids unique, addresses unique, links resolve); each fault names its line. Immutable and counted: a
+ * reload makes a new one, jobs keep the one they started with. Addresses and credentials come from here, never from a
+ * message. Thread: any (atomic reference count).
  */
 #ifndef SN_COMMON_INVENTORY_INVENTORY_H
 #define SN_COMMON_INVENTORY_INVENTORY_H
@@ -27,8 +27,9 @@ struct sn_target {
 
 struct sn_inventory;
 
-/* Texts read `<file>:<line>: targets[3].port: maximum 65535`. Errors: inventory.unreadable, inventory.syntax (YAML), inventory.shape
- * (schema), inventory.duplicate-id, inventory.duplicate-uid, inventory.duplicate-address, inventory.link. */
+/* Texts read `<file>:<line>: targets[3].port: maximum 65535`. Errors: inventory.unreadable, inventory.syntax (YAML),
+ * inventory.shape (schema), inventory.duplicate-id, inventory.duplicate-uid, inventory.duplicate-address,
+ * inventory.link. */
 int sn_inventory_load_file(const char *path, const struct sn_schemas *schemas, struct sn_inventory **ret,
                            struct sn_error *err) SN_MUSTCHECK;
 int sn_inventory_load_text(const char *text, size_t len, const struct sn_schemas *schemas, struct sn_inventory **ret,

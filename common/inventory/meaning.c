@@ -38,12 +38,14 @@ static int port_of(const json_t *object, int otherwise)
     return port != NULL ? (int)json_integer_value(port) : otherwise;
 }
 
-static void make_key(struct key *key, const char *kind, const json_t *object, int port, const char *more, const char *place)
+static void make_key(struct key *key, const char *kind, const json_t *object, int port, const char *more,
+                     const char *place)
 {
     char address[256] = "";
 
     normalize(json_string_value(json_object_get(object, "address")), address, sizeof(address));
-    (void)snprintf(key->text, sizeof(key->text), "%s %s port %d%s%s", kind, address, port, more[0] != '\0' ? " " : "", more);
+    (void)snprintf(key->text, sizeof(key->text), "%s %s port %d%s%s", kind, address, port, more[0] != '\0' ? " " : "",
+                   more);
     (void)snprintf(key->place, sizeof(key->place), "%s", place);
 }
 
@@ -55,8 +57,8 @@ static bool address_key(const struct sn_target *t, struct key *key)
     const json_t *coa = json_object_get(t->conf, "coa");
 
     if (sql != NULL) {
-        make_key(key, "database", sql, port_of(sql, PORT_POSTGRESQL), json_string_value(json_object_get(sql, "database")),
-                 "/sql/address");
+        make_key(key, "database", sql, port_of(sql, PORT_POSTGRESQL),
+                 json_string_value(json_object_get(sql, "database")), "/sql/address");
     } else if (coa != NULL) {
         make_key(key, "CoA", coa, port_of(coa, PORT_COA), "", "/coa/address");
     } else if (json_object_get(t->conf, "address") != NULL) {
@@ -147,8 +149,8 @@ static int check_link(const struct sn_inventory *inv, const struct sn_yaml_file 
     if (server == NULL)
         return sn_yaml_file_fault(file, pointer, err, "inventory.link", "%s is no target of this inventory", radius);
     if (strcmp(server->driver, "freeradius-sql") != 0)
-        return sn_yaml_file_fault(file, pointer, err, "inventory.link", "%s is a target of driver %s, not of freeradius-sql",
-                                  radius, server->driver);
+        return sn_yaml_file_fault(file, pointer, err, "inventory.link",
+                                  "%s is a target of driver %s, not of freeradius-sql", radius, server->driver);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 
 /* Ids, uids and addresses are unique, links resolve. Errors: inventory.duplicate-id, inventory.duplicate-uid,
  * inventory.duplicate-address, inventory.link. */
-int sn_inventory_check_meaning(const struct sn_inventory *inv, const struct sn_yaml_file *file, struct sn_error *err) SN_MUSTCHECK;
+int sn_inventory_check_meaning(const struct sn_inventory *inv, const struct sn_yaml_file *file,
+                               struct sn_error *err) SN_MUSTCHECK;
 
 #endif

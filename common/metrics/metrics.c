@@ -13,7 +13,7 @@ struct sn_metric_series {
     struct sn_metric_series *next;
     const struct sn_metric_row *row;
     atomic_bool shown;
-    _Atomic double value;                             /* counter, gauge; sum of a histogram */
+    _Atomic double value;                                   /* counter, gauge; sum of a histogram */
     atomic_uint_fast64_t bucket[SN_METRIC_BUCKETS_MAX + 1]; /* not cumulative; the last is above all bounds */
     char *values[SN_METRIC_LABELS_MAX];
 };
@@ -106,7 +106,8 @@ int sn_metrics_new(const struct sn_metric_table *table, struct sn_metrics **ret,
     for (size_t i = 0; i < table->count; i++) {
         const char *fault = fault_of(table, i);
         if (fault != NULL)
-            return sn_error_set(err, "metrics.table", "%s: %s", table->rows[i].name != NULL ? table->rows[i].name : "?", fault);
+            return sn_error_set(err, "metrics.table", "%s: %s", table->rows[i].name != NULL ? table->rows[i].name : "?",
+                                fault);
     }
     m = calloc(1, sizeof(*m) + table->count * sizeof(struct family));
     if (m == NULL)
@@ -210,7 +211,8 @@ static void add(struct sn_metric_series *s, double amount)
 {
     double before = atomic_load_explicit(&s->value, memory_order_relaxed);
 
-    while (!atomic_compare_exchange_weak_explicit(&s->value, &before, before + amount, memory_order_relaxed, memory_order_relaxed))
+    while (!atomic_compare_exchange_weak_explicit(&s->value, &before, before + amount, memory_order_relaxed,
+                                                  memory_order_relaxed))
         ;
 }
 
@@ -293,7 +295,8 @@ static void add_label(struct sn_buf *out, const char *name, const char *value, b
 }
 
 /* name{labels…[,le="…"]} value */
-static void add_sample(struct sn_buf *out, const struct sn_metric_series *s, const char *suffix, const char *le, double value)
+static void add_sample(struct sn_buf *out, const struct sn_metric_series *s, const char *suffix, const char *le,
+                       double value)
 {
     size_t labels = label_count(s->row);
 

@@ -29,7 +29,8 @@ int sn_secret_read_file(const char *path, struct sn_buf *out, struct sn_error *e
 /* Editors and `echo` end a file with a line end (LF or CR LF) that is not part of the secret: one is cut. */
 void sn_secret_cut_line_end(struct sn_buf *b);
 
-/* Providers: rest is the reference after the colon; the value is appended to out. Sizes and NUL are checked by the caller. */
+/* Providers: rest is the reference after the colon; the value is appended to out. Sizes and NUL are checked by the
+ * caller. */
 int sn_secret_from_vault(const struct sn_secret_store *s, const char *rest, struct sn_buf *out,
                          struct sn_error *err) SN_MUSTCHECK;
 int sn_secret_check_vault(const char *rest, struct sn_error *err) SN_MUSTCHECK;

@@ -13,7 +13,8 @@
 
 _Static_assert(sizeof(CONTEXT) - 1 == crypto_kdf_CONTEXTBYTES, "context");
 _Static_assert(SN_FLEET_KEY_BYTES == crypto_kdf_KEYBYTES, "fleet key");
-_Static_assert(crypto_box_PUBLICKEYBYTES == 32 && crypto_box_SECRETKEYBYTES == 32 && crypto_box_SEEDBYTES == 32, "keys");
+_Static_assert(crypto_box_PUBLICKEYBYTES == 32 && crypto_box_SECRETKEYBYTES == 32 && crypto_box_SEEDBYTES == 32,
+               "keys");
 
 #define BASE64 sodium_base64_VARIANT_ORIGINAL
 
@@ -28,7 +29,8 @@ static int decode_fleet_key(struct sn_buf *file, unsigned char key[SN_FLEET_KEY_
     }
     sn_secret_cut_line_end(file);
     if (file->len != 2 * SN_FLEET_KEY_BYTES ||
-        sodium_hex2bin(key, SN_FLEET_KEY_BYTES, file->data, file->len, NULL, &len, NULL) != 0 || len != SN_FLEET_KEY_BYTES)
+        sodium_hex2bin(key, SN_FLEET_KEY_BYTES, file->data, file->len, NULL, &len, NULL) != 0 ||
+        len != SN_FLEET_KEY_BYTES)
         return -1;
     return 0;
 }

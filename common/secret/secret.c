@@ -167,7 +167,8 @@ static int fill(struct sn_redact *redact, const char *data, size_t len, struct s
     char *copy;
 
     if (len == 0 || len > SECRET_MAX_BYTES || memchr(data, '\0', len) != NULL)
-        return sn_error_set(err, "secret.syntax", "the secret is empty, longer than %d bytes or holds a NUL", SECRET_MAX_BYTES);
+        return sn_error_set(err, "secret.syntax", "the secret is empty, longer than %d bytes or holds a NUL",
+                            SECRET_MAX_BYTES);
     copy = malloc(len + 1);
     if (copy == NULL)
         return sn_error_oom(err);
@@ -184,7 +185,8 @@ static int fill(struct sn_redact *redact, const char *data, size_t len, struct s
     return 0;
 }
 
-int sn_secret_resolve(const struct sn_secret_store *s, const char *reference, struct sn_secret *ret, struct sn_error *err)
+int sn_secret_resolve(const struct sn_secret_store *s, const char *reference, struct sn_secret *ret,
+                      struct sn_error *err)
 {
     struct sn_buf value = SN_BUF_INIT_MAX(SECRET_MAX_BYTES);
     const char *rest;
@@ -202,7 +204,8 @@ int sn_secret_resolve(const struct sn_secret_store *s, const char *reference, st
     return rc;
 }
 
-int sn_secret_resolve_json(const struct sn_secret_store *s, const json_t *value, struct sn_secret *ret, struct sn_error *err)
+int sn_secret_resolve_json(const struct sn_secret_store *s, const json_t *value, struct sn_secret *ret,
+                           struct sn_error *err)
 {
     const json_t *reference = json_object_get(value, "$secret");
 
@@ -236,7 +239,8 @@ static int check_vault_address(const char *address, struct sn_error *err)
             strspn(address + n, ":0123456789/") == strlen(address + n))
             return 0;
     }
-    return sn_error_set(err, "secret.vault-address", "Vault's address must be https://host[:port], or http:// to this machine");
+    return sn_error_set(err, "secret.vault-address",
+                        "Vault's address must be https://host[:port], or http:// to this machine");
 }
 
 static void cut_slashes(char *url)
@@ -268,7 +272,8 @@ int sn_secret_store_new(const struct sn_secret_conf *conf, struct sn_redact *red
         return sn_error_oom(err);
     s->redact = redact;
     s->timeout_ms = conf->timeout_ms;
-    if (copy_text(conf->vault_address, &s->vault_address) != 0 || copy_text(conf->vault_ca_file, &s->vault_ca_file) != 0 ||
+    if (copy_text(conf->vault_address, &s->vault_address) != 0 ||
+        copy_text(conf->vault_ca_file, &s->vault_ca_file) != 0 ||
         copy_text(conf->vault_token_file, &s->vault_token_file) != 0) {
         sn_error_oom(err);
         goto fail;

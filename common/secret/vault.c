@@ -41,8 +41,9 @@ int sn_secret_check_vault(const char *rest, struct sn_error *err)
 
     if (hash == NULL || hash - rest > 512 || !path_is_plain(rest, (size_t)(hash - rest)) || hash[1] == '\0' ||
         strlen(hash + 1) > 128 || strspn(hash + 1, WORD_CHARS) != strlen(hash + 1))
-        return sn_error_set(err, "secret.syntax",
-                            "vault: must be <mount>/<path>#<field> of letters, digits, `_`, `-`, `.`, and no mount of Vault's own");
+        return sn_error_set(
+            err, "secret.syntax",
+            "vault: must be <mount>/<path>#<field> of letters, digits, `_`, `-`, `.`, and no mount of Vault's own");
     return 0;
 }
 
@@ -55,10 +56,8 @@ static void wipe_strings(json_t *value)
 
     if (json_is_string(value))
         sodium_memzero((void *)(uintptr_t)json_string_value(value), json_string_length(value));
-    json_object_foreach (value, key, child)
-        wipe_strings(child);
-    json_array_foreach (value, i, child)
-        wipe_strings(child);
+    json_object_foreach(value, key, child) wipe_strings(child);
+    json_array_foreach(value, i, child) wipe_strings(child);
 }
 
 static int take_field(const char *field, const struct sn_buf *body, struct sn_buf *out, struct sn_error *err)
@@ -80,7 +79,8 @@ static int take_field(const char *field, const struct sn_buf *body, struct sn_bu
         data = inner;
     value = json_object_get(data, field);
     if (!json_is_string(value)) {
-        sn_error_set(err, "secret.missing", value == NULL ? "Vault has no such field there" : "Vault's field is not a string");
+        sn_error_set(err, "secret.missing",
+                     value == NULL ? "Vault has no such field there" : "Vault's field is not a string");
     } else {
         sn_buf_add(out, json_string_value(value), json_string_length(value));
         rc = out->failed ? sn_error_oom(err) : 0;
@@ -102,7 +102,8 @@ static int judge_status(int status, struct sn_error *err)
 }
 
 /* The token is read each time: an agent renews it on disk. */
-static int make_token_header(const struct sn_secret_store *s, struct sn_buf *token, struct sn_buf *header, struct sn_error *err)
+static int make_token_header(const struct sn_secret_store *s, struct sn_buf *token, struct sn_buf *header,
+                             struct sn_error *err)
 {
     if (s->vault_token_file == NULL)
         return sn_error_set(err, "secret.missing", "vault: no token file is configured (secrets.vault_token_file)");

@@ -59,23 +59,26 @@ static void text_line_has_time_level_area_text_and_fields(void **state)
 {
     struct fixture *f = *state;
 
-    sn_log(&f->log, SN_LOG_WARN, "worker", "job done", "event", "3f2a", "cause", "no such profile", "empty", "", "absent", NULL,
-           "kv", "a=b", NULL);
+    sn_log(&f->log, SN_LOG_WARN, "worker", "job done", "event", "3f2a", "cause", "no such profile", "empty", "",
+           "absent", NULL, "kv", "a=b", NULL);
     written(f);
     assert_true(strlen(f->line) > 25);
     assert_int_equal(f->line[23], 'Z');
-    assert_string_equal(f->line + 24, " warn worker \"job done\" event=3f2a cause=\"no such profile\" empty=\"\" absent=- kv=\"a=b\"\n");
+    assert_string_equal(
+        f->line + 24,
+        " warn worker \"job done\" event=3f2a cause=\"no such profile\" empty=\"\" absent=- kv=\"a=b\"\n");
 }
 
 static void value_cannot_forge_a_line_or_move_a_terminal(void **state)
 {
     struct fixture *f = *state;
 
-    sn_log(&f->log, SN_LOG_INFO, "worker", "x", "v", "a\n2026-01-01T00:00:00.000Z error worker forged\x1b[2J", "q", "say \"hi\" \\",
-           NULL);
+    sn_log(&f->log, SN_LOG_INFO, "worker", "x", "v", "a\n2026-01-01T00:00:00.000Z error worker forged\x1b[2J", "q",
+           "say \"hi\" \\", NULL);
     written(f);
-    assert_string_equal(f->line + 24, " info worker x v=\"a\\\\x0a2026-01-01T00:00:00.000Z error worker forged\\\\x1b[2J\""
-                                      " q=\"say \\\"hi\\\" \\\\\"\n");
+    assert_string_equal(f->line + 24,
+                        " info worker x v=\"a\\\\x0a2026-01-01T00:00:00.000Z error worker forged\\\\x1b[2J\""
+                        " q=\"say \\\"hi\\\" \\\\\"\n");
 }
 
 static void json_line_is_json(void **state)
@@ -84,7 +87,8 @@ static void json_line_is_json(void **state)
     json_t *line;
 
     f->log.json = true;
-    sn_log(&f->log, SN_LOG_ERROR, "ledger", "say \"hi\"", "v", "a\nb\\c\xff", "word", "ni\xc3\xb1o", "none", NULL, NULL);
+    sn_log(&f->log, SN_LOG_ERROR, "ledger", "say \"hi\"", "v", "a\nb\\c\xff", "word", "ni\xc3\xb1o", "none", NULL,
+           NULL);
     written(f);
     assert_int_equal(f->line[strlen(f->line) - 1], '\n');
     assert_ptr_equal(strchr(f->line, '\n'), f->line + strlen(f->line) - 1);
@@ -117,7 +121,8 @@ static void secret_is_masked_in_text_and_fields(void **state)
     struct fixture *f = *state;
 
     assert_int_equal(sn_redact_add(f->log.redact, "s3cr\net", 7), 0);
-    sn_log(&f->log, SN_LOG_INFO, "worker", "got s3cr\net", "line", "user password s3cr\net end", "shown", "s3cr\\x0aet", NULL);
+    sn_log(&f->log, SN_LOG_INFO, "worker", "got s3cr\net", "line", "user password s3cr\net end", "shown", "s3cr\\x0aet",
+           NULL);
     written(f);
     assert_string_equal(f->line + 24,
                         " info worker \"got [secret]\" line=\"user password [secret] end\" shown=[secret]\n");

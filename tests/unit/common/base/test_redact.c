@@ -67,7 +67,8 @@ static void secret_is_found_as_json_and_escaped_text_spell_it(void **state)
     assert_masked(r, "{\"p\":\"pa\\\"ss\\\\w\\u0001rd\\n\"}", "{\"p\":\"[secret]\"}");
     assert_masked(r, "pa\"ss\\w\\x01rd\\x0a", "[secret]");
     sn_redact_remove(r, "pa\"ss\\w\x01rd\n", 11);
-    assert_masked(r, "pa\\\"ss\\\\w\\u0001rd\\n pa\"ss\\w\\x01rd\\x0a", "pa\\\"ss\\\\w\\u0001rd\\n pa\"ss\\w\\x01rd\\x0a");
+    assert_masked(r, "pa\\\"ss\\\\w\\u0001rd\\n pa\"ss\\w\\x01rd\\x0a",
+                  "pa\\\"ss\\\\w\\u0001rd\\n pa\"ss\\w\\x01rd\\x0a");
     sn_redact_free(r);
 }
 

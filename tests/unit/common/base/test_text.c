@@ -23,14 +23,17 @@ static const struct {
     { "a\nb\r\tc", "a\\x0ab\\x0d\\x09c" },
     { "\x1b[31mred\x7f", "\\x1b[31mred\\x7f" },
     { "ni\xc3\xb1o \xe2\x82\xac \xf0\x9f\x99\x82", "ni\xc3\xb1o \xe2\x82\xac \xf0\x9f\x99\x82" },
-    { "c1 \xc2\x9b", "c1 \\xc2\\x9b" },                     /* CSI as one C1 character */
-    { "nbsp \xc2\xa0", "nbsp \xc2\xa0" },                   /* the first character after C1 */
-    { "bad \xff\xc3(", "bad \\xff\\xc3(" },                 /* no start byte; no continuation */
+    { "c1 \xc2\x9b", "c1 \\xc2\\x9b" },     /* CSI as one C1 character */
+    { "nbsp \xc2\xa0", "nbsp \xc2\xa0" },   /* the first character after C1 */
+    { "bad \xff\xc3(", "bad \\xff\\xc3(" }, /* no start byte; no continuation */
     { "over \xc0\xaf \xe0\x80\xaf", "over \\xc0\\xaf \\xe0\\x80\\xaf" },
     { "surrogate \xed\xa0\x80", "surrogate \\xed\\xa0\\x80" },
     { "above \xf4\x90\x80\x80", "above \\xf4\\x90\\x80\\x80" },
     { "cut \xe2\x82", "cut \\xe2\\x82" },
-    { "bidi \xe2\x80\xae" "abc", "bidi \\xe2\\x80\\xae" "abc" }, /* right-to-left override */
+    { "bidi \xe2\x80\xae"
+      "abc",
+      "bidi \\xe2\\x80\\xae"
+      "abc" }, /* right-to-left override */
     { "isolate \xe2\x81\xa6", "isolate \\xe2\\x81\\xa6" },
     { "line \xe2\x80\xa8", "line \\xe2\\x80\\xa8" },
     { "dash \xe2\x80\x94", "dash \xe2\x80\x94" }, /* a neighbour of the marks above that is harmless */
@@ -59,9 +62,16 @@ static void escape_never_splits(void **state)
     (void)state;
     for (size_t size = 1; size <= 21; size++) {
         memset(guard, '#', sizeof(guard));
-        size_t n = sn_text_escape(guard, size, "a\n\xe2\x82\xac" "b\xe2\x80\xae", 9);
-        const char *expected = size <= 1 ? "" : size <= 5 ? "a" : size <= 8 ? "a\\x0a" : size <= 9 ? "a\\x0a\xe2\x82\xac"
-                                                                                               : "a\\x0a\xe2\x82\xac" "b";
+        size_t n = sn_text_escape(guard, size,
+                                  "a\n\xe2\x82\xac"
+                                  "b\xe2\x80\xae",
+                                  9);
+        const char *expected = size <= 1   ? ""
+                               : size <= 5 ? "a"
+                               : size <= 8 ? "a\\x0a"
+                               : size <= 9 ? "a\\x0a\xe2\x82\xac"
+                                           : "a\\x0a\xe2\x82\xac"
+                                             "b";
         assert_string_equal(guard, expected);
         assert_int_equal(n, strlen(expected));
         assert_int_equal(guard[size], '#');
@@ -71,10 +81,28 @@ static void escape_never_splits(void **state)
 
 static void utf8_is_judged_strictly(void **state)
 {
-    static const char *const GOOD[] = { "", "abc", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xef\xbf\xbf",
-                                        "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
-    static const char *const BAD[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
-                                       "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x99", "\xe2\x28\xa1" };
+    static const char *const GOOD[] = { "",
+                                        "abc",
+                                        "\xc2\x80",
+                                        "\xdf\xbf",
+                                        "\xe0\xa0\x80",
+                                        "\xed\x9f\xbf",
+                                        "\xef\xbf\xbf",
+                                        "\xf0\x90\x80\x80",
+                                        "\xf4\x8f\xbf\xbf" };
+    static const char *const BAD[] = { "\x80",
+                                       "\xbf",
+                                       "\xc0\x80",
+                                       "\xc1\xbf",
+                                       "\xe0\x9f\xbf",
+                                       "\xed\xa0\x80",
+                                       "\xf0\x8f\xbf\xbf",
+                                       "\xf4\x90\x80\x80",
+                                       "\xf5\x80\x80\x80",
+                                       "\xc3",
+                                       "\xe2\x82",
+                                       "\xf0\x9f\x99",
+                                       "\xe2\x28\xa1" };
 
     (void)state;
     for (size_t i = 0; i < COUNT(GOOD); i++)
@@ -186,14 +214,10 @@ static void error_text_is_cut_escaped_and_prefixed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(escape_shows_what_cannot_be_shown),
-        cmocka_unit_test(escape_never_splits),
-        cmocka_unit_test(utf8_is_judged_strictly),
-        cmocka_unit_test(copy_fits_or_refuses),
-        cmocka_unit_test(buffer_grows_and_formats),
-        cmocka_unit_test(buffer_ceiling_is_sticky_and_exact),
-        cmocka_unit_test(buffer_refuses_absurd_lengths),
-        cmocka_unit_test(error_text_is_cut_escaped_and_prefixed),
+        cmocka_unit_test(escape_shows_what_cannot_be_shown), cmocka_unit_test(escape_never_splits),
+        cmocka_unit_test(utf8_is_judged_strictly),           cmocka_unit_test(copy_fits_or_refuses),
+        cmocka_unit_test(buffer_grows_and_formats),          cmocka_unit_test(buffer_ceiling_is_sticky_and_exact),
+        cmocka_unit_test(buffer_refuses_absurd_lengths),     cmocka_unit_test(error_text_is_cut_escaped_and_prefixed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

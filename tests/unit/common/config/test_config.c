@@ -43,7 +43,8 @@ static const struct sn_option_row ROWS[] = {
     { "log", "json", SN_OPTION_BOOL, AT(json), "false", 0, 0, NULL, NULL, true, "JSON lines." },
     { "log", "level", SN_OPTION_CHOICE, AT(level), "info", 0, 0, LEVELS, NULL, true, "How much is said." },
     { "session", "ttl", SN_OPTION_DURATION, AT(ttl), "10s", 100, 60000, NULL, NULL, false, "Lease." },
-    { "limits", "message_bytes", SN_OPTION_SIZE, AT(bytes), "64KiB", 1024, 1048576, NULL, NULL, false, "Largest body." },
+    { "limits", "message_bytes", SN_OPTION_SIZE, AT(bytes), "64KiB", 1024, 1048576, NULL, NULL, false,
+      "Largest body." },
     { "process", "roles", SN_OPTION_LIST, AT(roles), "worker", 1, 2, ROLES, NULL, false, "What it does." },
     { "process", "sources", SN_OPTION_LIST, AT(sources), "", 0, 8, NULL, NULL, true, "Who may publish." },
     { "process", "path", SN_OPTION_PATH, AT(path), "/etc/x", 1, 4095, NULL, NULL, false, "A file." },
@@ -82,8 +83,8 @@ static int teardown(void **state)
 /* file: its text, NULL for none. variable and setting: one each, or NULL. The user, who must be given, is. */
 static int load(struct fixture *f, const char *file, const char *variable, const char *setting)
 {
-    char *environment[] = { (char *)(uintptr_t) "PATH=/bin", (char *)(uintptr_t) "SILVER_BUILD=x", (char *)(uintptr_t) "SILVER_BROKER_USER=u",
-                            (char *)(uintptr_t)variable, NULL };
+    char *environment[] = { (char *)(uintptr_t) "PATH=/bin", (char *)(uintptr_t) "SILVER_BUILD=x",
+                            (char *)(uintptr_t) "SILVER_BROKER_USER=u", (char *)(uintptr_t)variable, NULL };
     struct sn_option_sources sources = { .file = file != NULL ? f->file : NULL,
                                          .environment = environment,
                                          .not_ours = (const char *const[]){ "SILVER_BUILD", NULL },
@@ -112,8 +113,8 @@ static void assert_loads(struct fixture *f, const char *file, const char *variab
 }
 
 /* The text that is expected: "FILE" stands for the path of the file. */
-static void assert_refused(struct fixture *f, const char *file, const char *variable, const char *setting, const char *code,
-                           const char *text)
+static void assert_refused(struct fixture *f, const char *file, const char *variable, const char *setting,
+                           const char *code, const char *text)
 {
     char shown[SN_ERROR_TEXT_MAX];
 
@@ -217,7 +218,8 @@ static void empty_file_and_sections_mean_defaults(void **state)
 static void file_may_lack_only_when_said(void **state)
 {
     struct fixture *f = *state;
-    struct sn_option_sources sources = { .file = "/nonexistent/silverd.yaml", .settings = (const char *const[]){ "broker.user=u" },
+    struct sn_option_sources sources = { .file = "/nonexistent/silverd.yaml",
+                                         .settings = (const char *const[]){ "broker.user=u" },
                                          .settings_count = 1 };
 
     assert_int_equal(sn_options_load(&TABLE, &sources, &f->v, &f->err), -1);
@@ -240,7 +242,8 @@ static void unknown_names_are_refused_with_the_nearest(void **state)
     assert_refused(f, "log: {ttl: 1}\n", NULL, NULL, "config.unknown-key", "FILE:1: log.ttl: there is no such option");
     assert_refused(f, "\nbrokr: {host: x}\n", NULL, NULL, "config.unknown-key",
                    "FILE:2: brokr: there is no such section; did you mean broker?");
-    assert_refused(f, "zzzzzz: {host: x}\n", NULL, NULL, "config.unknown-key", "FILE:1: zzzzzz: there is no such section");
+    assert_refused(f, "zzzzzz: {host: x}\n", NULL, NULL, "config.unknown-key",
+                   "FILE:1: zzzzzz: there is no such section");
     assert_refused(f, NULL, "SILVER_BROKER_PROT=" CANARY, NULL, "config.unknown-key",
                    "environment SILVER_BROKER_PROT: there is no such option; did you mean SILVER_BROKER_PORT?");
     assert_refused(f, NULL, "SILVER_X=1", NULL, "config.unknown-key", "environment SILVER_X: there is no such option");
@@ -287,16 +290,20 @@ static void wrong_values_are_refused_with_the_reason(void **state)
         { "broker: {port: 56.5}\n", "config.value", "FILE:1: broker.port: takes one value (perhaps in quotes)" },
         { "broker: {port: \"\"}\n", "config.value", "FILE:1: broker.port:  is not an integer" },
         { "broker: {port: 99999999999999999999}\n", "config.syntax", "FILE:1: the integer is beyond 2^53 - 1" },
-        { "broker: {port: \"99999999999999999999\"}\n", "config.value", "FILE:1: broker.port: 99999999999999999999 is not an integer" },
-        { "broker: {port: [1]}\n", "config.value", "FILE:1: broker.port: entry 1 of the list is not a text (write it in quotes)" },
+        { "broker: {port: \"99999999999999999999\"}\n", "config.value",
+          "FILE:1: broker.port: 99999999999999999999 is not an integer" },
+        { "broker: {port: [1]}\n", "config.value",
+          "FILE:1: broker.port: entry 1 of the list is not a text (write it in quotes)" },
         { "broker: {port: [\"1\"]}\n", "config.value", "FILE:1: broker.port: takes one value, not a list" },
         { "broker: {port: {a: 1}}\n", "config.value", "FILE:1: broker.port: takes one value (perhaps in quotes)" },
         { "broker:\n  host:\n  port: 1\n", "config.value", "FILE:2: broker.host: has no value" },
         { "broker: {host: \"\"}\n", "config.range", "FILE:1: broker.host: must be given" },
-        { "broker: {host: true}\n", "config.value", "FILE:1: broker.host: true is a truth value here (write it in quotes to mean the word)" },
+        { "broker: {host: true}\n", "config.value",
+          "FILE:1: broker.host: true is a truth value here (write it in quotes to mean the word)" },
         { "broker: {host: \"a\\nb\"}\n", "config.value", "FILE:1: broker.host: holds a control character" },
         { "broker: {password: " CANARY "}\n", "config.value",
-          "FILE:1: broker.password: not a reference: env:NAME, file:/path, vault:path#field or sealed:<base64> is meant" },
+          "FILE:1: broker.password: not a reference: env:NAME, file:/path, vault:path#field or sealed:<base64> is "
+          "meant" },
         { "broker: {password: \"env:" CANARY "\"}\n", "config.value",
           "FILE:1: broker.password: env: must be followed by the name of a variable" },
         { "log: {json: yes}\n", "config.value", "FILE:1: log.json: yes is neither true nor false" },
@@ -314,9 +321,11 @@ static void wrong_values_are_refused_with_the_reason(void **state)
         { "limits: {message_bytes: 1kB}\n", "config.range", "FILE:1: limits.message_bytes: 1kB is less than 1KiB" },
         { "limits: {message_bytes: 1K}\n", "config.value",
           "FILE:1: limits.message_bytes: 1K is not a size in bytes, or as 64KiB or 1MiB" },
-        { "process: {roles: [worker, boss]}\n", "config.value", "FILE:1: process.roles: `boss` is not possible in this list" },
+        { "process: {roles: [worker, boss]}\n", "config.value",
+          "FILE:1: process.roles: `boss` is not possible in this list" },
         { "process: {roles: []}\n", "config.range", "FILE:1: process.roles: must be given" },
-        { "process: {roles: [worker, worker, worker]}\n", "config.range", "FILE:1: process.roles: 3 entries; 1 to 2 are possible" },
+        { "process: {roles: [worker, worker, worker]}\n", "config.range",
+          "FILE:1: process.roles: 3 entries; 1 to 2 are possible" },
         { "process: {sources: [\"\"]}\n", "config.value", "FILE:1: process.sources: `` is not possible in this list" },
         { "process: {sources: \"a,,b\"}\n", "config.value", "FILE:1: process.sources: an entry of the list is empty" },
         { "- a\n", "config.syntax", "FILE:1: sections with options are meant: `broker: {host: …}`" },
@@ -330,8 +339,9 @@ static void wrong_values_are_refused_with_the_reason(void **state)
     assert_refused(f, NULL, "SILVER_SESSION_TTL=1", NULL, "config.value",
                    "environment SILVER_SESSION_TTL: 1 is not a duration with its unit, as 200ms, 15s, 10m, 1h or 30d");
     assert_refused(f, NULL, NULL, "broker.port=70000", "config.range", "--broker.port: 70000 is more than 65535");
-    assert_refused(f, NULL, NULL, "broker.password=" CANARY, "config.value",
-                   "--broker.password: not a reference: env:NAME, file:/path, vault:path#field or sealed:<base64> is meant");
+    assert_refused(
+        f, NULL, NULL, "broker.password=" CANARY, "config.value",
+        "--broker.password: not a reference: env:NAME, file:/path, vault:path#field or sealed:<base64> is meant");
 }
 
 static void what_must_be_given_is_asked_for(void **state)
@@ -341,7 +351,8 @@ static void what_must_be_given_is_asked_for(void **state)
 
     assert_int_equal(sn_options_load(&TABLE, &none, &f->v, &f->err), -1);
     assert_string_equal(f->err.code, "config.range");
-    assert_string_equal(f->err.text, "broker.user must be given (file, environment SILVER_BROKER_USER or --broker.user=…)");
+    assert_string_equal(f->err.text,
+                        "broker.user must be given (file, environment SILVER_BROKER_USER or --broker.user=…)");
     memset(&f->v, 0, sizeof(f->v));
 }
 
@@ -376,10 +387,13 @@ static void print_can_be_loaded_again(void **state)
     struct sn_buf first = SN_BUF_INIT;
     struct sn_buf second = SN_BUF_INIT;
 
-    assert_loads(f, "broker: {host: 'a \"b\" \\ c', password: env:PW}\nprocess: {sources: [a/b, c]}\nlimits: {message_bytes: 3000}\n",
+    assert_loads(f,
+                 "broker: {host: 'a \"b\" \\ c', password: env:PW}\nprocess: {sources: [a/b, c]}\nlimits: "
+                 "{message_bytes: 3000}\n",
                  NULL, "session.ttl=1500ms");
     sn_options_print(&TABLE, &f->v, &first);
-    assert_non_null(strstr(sn_buf_str(&first), "broker:\n  host: \"a \\\"b\\\" \\\\ c\"\n  port: 5672\n  password: \"env:PW\"\n"));
+    assert_non_null(
+        strstr(sn_buf_str(&first), "broker:\n  host: \"a \\\"b\\\" \\\\ c\"\n  port: 5672\n  password: \"env:PW\"\n"));
     assert_non_null(strstr(sn_buf_str(&first), "log:\n  json: false\n  level: info\nsession:\n  ttl: 1500ms\n"));
     assert_non_null(strstr(sn_buf_str(&first), "  message_bytes: 3kB\n"));
     assert_non_null(strstr(sn_buf_str(&first), "  roles: [\"worker\"]\n  sources: [\"a/b\", \"c\"]\n"));
@@ -414,7 +428,8 @@ static void changes_are_told_apart(void **state)
     assert_loads(f, NULL, NULL, NULL);
     before = f->v;
     memset(&f->v, 0, sizeof(f->v));
-    assert_loads(f, "broker: {port: 1, host: x}\nlog: {level: warn, json: true}\nprocess: {sources: [a]}\n", NULL, NULL);
+    assert_loads(f, "broker: {port: 1, host: x}\nlog: {level: warn, json: true}\nprocess: {sources: [a]}\n", NULL,
+                 NULL);
     assert_int_equal(sn_options_changed(&TABLE, &before, &f->v, true, &live), 3);
     assert_string_equal(sn_buf_str(&live), "log.json, log.level, process.sources");
     assert_int_equal(sn_options_changed(&TABLE, &before, &f->v, false, &fixed), 2);
@@ -433,27 +448,36 @@ static void reference_page_says_what_the_rows_say(void **state)
 
     (void)state;
     sn_options_describe(&fixed, &out);
-    assert_string_equal(sn_buf_str(&out), "## broker\n\n| option | type | default | range | meaning |\n|---|---|---|---|---|\n"
-                                          "| `broker.host` | text | `localhost` |  | Where the broker is. |\n"
-                                          "| `broker.port` | integer | `5672` | 1 to 65535 | Its port. |\n");
+    assert_string_equal(sn_buf_str(&out),
+                        "## broker\n\n| option | type | default | range | meaning |\n|---|---|---|---|---|\n"
+                        "| `broker.host` | text | `localhost` |  | Where the broker is. |\n"
+                        "| `broker.port` | integer | `5672` | 1 to 65535 | Its port. |\n");
     sn_buf_clear(&out);
     sn_options_describe(&TABLE, &out);
-    assert_non_null(strstr(sn_buf_str(&out), "## broker\n\n| option | type | default | range | reloaded | meaning |\n|---|---|---|---|---|---|\n"
-                                             "| `broker.host` | text | `localhost` |  |  | Where the broker is. |\n"
-                                             "| `broker.port` | integer | `5672` | 1 to 65535 |  | Its port. |\n"
-                                             "| `broker.password` | secret | none |  |  | Its password. |\n"
-                                             "| `broker.user` | text | must be given |  |  | Who we are there. |\n"
-                                             "| `broker.mode` | `prefer` or `require` | `prefer` |  |  | How safe. |\n\n## log\n"));
-    assert_non_null(strstr(sn_buf_str(&out), "| `log.level` | `error` or `warn` or `info` | `info` |  | yes | How much is said. |\n"));
+    assert_non_null(
+        strstr(sn_buf_str(&out),
+               "## broker\n\n| option | type | default | range | reloaded | meaning |\n|---|---|---|---|---|---|\n"
+               "| `broker.host` | text | `localhost` |  |  | Where the broker is. |\n"
+               "| `broker.port` | integer | `5672` | 1 to 65535 |  | Its port. |\n"
+               "| `broker.password` | secret | none |  |  | Its password. |\n"
+               "| `broker.user` | text | must be given |  |  | Who we are there. |\n"
+               "| `broker.mode` | `prefer` or `require` | `prefer` |  |  | How safe. |\n\n## log\n"));
+    assert_non_null(strstr(sn_buf_str(&out),
+                           "| `log.level` | `error` or `warn` or `info` | `info` |  | yes | How much is said. |\n"));
     assert_non_null(strstr(sn_buf_str(&out), "| `session.ttl` | duration | `10s` | 100ms to 1m |  | Lease. |\n"));
-    assert_non_null(strstr(sn_buf_str(&out), "| `limits.message_bytes` | size | `64KiB` | 1KiB to 1MiB |  | Largest body. |\n"));
-    assert_non_null(strstr(sn_buf_str(&out), "| `process.roles` | list of `worker`, `ledger` | `worker` |  |  | What it does. |\n"));
+    assert_non_null(
+        strstr(sn_buf_str(&out), "| `limits.message_bytes` | size | `64KiB` | 1KiB to 1MiB |  | Largest body. |\n"));
+    assert_non_null(strstr(sn_buf_str(&out),
+                           "| `process.roles` | list of `worker`, `ledger` | `worker` |  |  | What it does. |\n"));
     sn_buf_fini(&out);
 }
 
 static void table_faults_are_found(void **state)
 {
-#define GOOD { "a", "b", SN_OPTION_INT, 0, "1", 1, 2, NULL, NULL, false, "Text." }
+#define GOOD                                                              \
+    {                                                                     \
+        "a", "b", SN_OPTION_INT, 0, "1", 1, 2, NULL, NULL, false, "Text." \
+    }
     static const struct sn_option_row BAD[][2] = {
         { GOOD, GOOD },
         { GOOD, { "a", "c", SN_OPTION_INT, 0, "1", 1, 2, NULL, NULL, false, "Same place." } },
@@ -470,7 +494,8 @@ static void table_faults_are_found(void **state)
     };
     static const struct sn_option_row APART[] = { GOOD,
                                                   { "b", "c", SN_OPTION_INT, 8, "1", 1, 2, NULL, NULL, false, "Text." },
-                                                  { "a", "d", SN_OPTION_INT, 16, "1", 1, 2, NULL, NULL, false, "Text." } };
+                                                  { "a", "d", SN_OPTION_INT, 16, "1", 1, 2, NULL, NULL, false,
+                                                    "Text." } };
     struct sn_error err;
 
     (void)state;

@@ -138,7 +138,8 @@ static void make_tls(struct http_peer *peer, const char *name)
     ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
     X509_gmtime_adj(X509_getm_notBefore(cert), -60);
     X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"peer", -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"peer", -1, -1,
+                               0);
     X509_set_issuer_name(cert, X509_get_subject_name(cert));
     X509_set_pubkey(cert, key);
     snprintf(alt, sizeof(alt), "%s:%s", inet_pton(AF_INET, name, &probe) == 1 ? "IP" : "DNS", name);
@@ -147,7 +148,9 @@ static void make_tls(struct http_peer *peer, const char *name)
     X509_EXTENSION_free(ext);
 
     peer->tls = SSL_CTX_new(TLS_server_method());
-    need(peer->tls != NULL && SSL_CTX_use_certificate(peer->tls, cert) == 1 && SSL_CTX_use_PrivateKey(peer->tls, key) == 1, "tls");
+    need(peer->tls != NULL && SSL_CTX_use_certificate(peer->tls, cert) == 1 &&
+             SSL_CTX_use_PrivateKey(peer->tls, key) == 1,
+         "tls");
     fd = mkstemp(temp_path(peer->ca_file));
     need(fd >= 0, "mkstemp");
     f = fdopen(fd, "w");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The other end of an HTTP client under test: a loopback TCP (or TLS) peer that answers one connection after another with
- * literal bytes, so that broken and hostile answers can be sent too.
+ * The other end of an HTTP client under test: a loopback TCP (or TLS) peer that answers one connection after another
+ * with literal bytes, so that broken and hostile answers can be sent too.
  */
 #ifndef SN_TESTS_UNIT_COMMON_HTTP_HTTP_PEER_H
 #define SN_TESTS_UNIT_COMMON_HTTP_HTTP_PEER_H
@@ -13,8 +13,8 @@
 
 struct http_peer;
 
-/* replies: literal answers, ended by NULL; one connection each, closed after it. With tls_name the peer speaks TLS with a
- * self-signed certificate for this DNS name or address. Aborts the test program when it cannot start. */
+/* replies: literal answers, ended by NULL; one connection each, closed after it. With tls_name the peer speaks TLS with
+ * a self-signed certificate for this DNS name or address. Aborts the test program when it cannot start. */
 struct http_peer *http_peer_start(const char *const *replies, const char *tls_name);
 int http_peer_port(const struct http_peer *peer);
 /* PEM file of the certificate, to be trusted by the client. */

@@ -42,7 +42,8 @@ static void get_sends_headers_and_takes_any_status(void **state)
     struct sn_http_answer a = { 0 };
 
     (void)state;
-    assert_string_equal(fetch(peer, (struct sn_http_request){ .headers = (const char *[]){ "X-Token: t0k3n", NULL } }, &a), "");
+    assert_string_equal(
+        fetch(peer, (struct sn_http_request){ .headers = (const char *[]){ "X-Token: t0k3n", NULL } }, &a), "");
     assert_int_equal(a.status, 200);
     assert_string_equal(sn_buf_str(&a.body), "hello");
     sn_http_answer_fini(&a);
@@ -74,7 +75,8 @@ static void post_sends_its_bytes(void **state)
 
 static void answer_has_a_ceiling_and_a_shape(void **state)
 {
-    const char *replies[] = { OK_HELLO, OK_HELLO, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\ncut", "no http at all", "", NULL };
+    const char *replies[] = { OK_HELLO,         OK_HELLO, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\ncut",
+                              "no http at all", "",       NULL };
     struct http_peer *peer = http_peer_start(replies, NULL);
     struct sn_http_answer a = { .status = 42 };
 
@@ -91,7 +93,8 @@ static void answer_has_a_ceiling_and_a_shape(void **state)
 
 static void redirect_is_an_answer_not_a_journey(void **state)
 {
-    const char *replies[] = { "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n", OK_HELLO, NULL };
+    const char *replies[] = { "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n",
+                              OK_HELLO, NULL };
     struct http_peer *peer = http_peer_start(replies, NULL);
     struct sn_http_answer a = { 0 };
 
@@ -111,7 +114,8 @@ static void timeout_is_total(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         int64_t start = sn_clock_mono_ms();
-        assert_string_equal(fetch(peer, (struct sn_http_request){ .timeout_ms = 200, .reply_max = 1000000 }, &a), "http.timeout");
+        assert_string_equal(fetch(peer, (struct sn_http_request){ .timeout_ms = 200, .reply_max = 1000000 }, &a),
+                            "http.timeout");
         assert_in_range(sn_clock_mono_ms() - start, 190, 8000);
     }
     http_peer_free(peer);
@@ -138,8 +142,11 @@ static void what_cannot_be_sent_is_refused(void **state)
     (void)state;
     assert_string_equal(fetch(peer, (struct sn_http_request){ .url = "file:///etc/hostname" }, &a), "http.request");
     assert_string_equal(fetch(peer, (struct sn_http_request){ .url = "http://[bad/" }, &a), "http.request");
-    assert_string_equal(fetch(peer, (struct sn_http_request){ .headers = (const char *[]){ "X: a\r\nY: b", NULL } }, &a), "http.request");
-    assert_string_equal(fetch(peer, (struct sn_http_request){ .headers = (const char *[]){ "nothing", NULL } }, &a), "http.request");
+    assert_string_equal(
+        fetch(peer, (struct sn_http_request){ .headers = (const char *[]){ "X: a\r\nY: b", NULL } }, &a),
+        "http.request");
+    assert_string_equal(fetch(peer, (struct sn_http_request){ .headers = (const char *[]){ "nothing", NULL } }, &a),
+                        "http.request");
     assert_string_equal(fetch(peer, (struct sn_http_request){ .timeout_ms = -1 }, &a), "http.request");
     http_peer_free(peer);
 }
@@ -177,12 +184,14 @@ static void certificate_is_verified(void **state)
     (void)state;
     snprintf(url, sizeof(url), "https://127.0.0.1:%d/", http_peer_port(peer));
     assert_string_equal(fetch(peer, (struct sn_http_request){ .url = url }, &a), "http.tls");
-    assert_string_equal(fetch(peer, (struct sn_http_request){ .url = url, .ca_file = http_peer_ca_file(peer) }, &a), "");
+    assert_string_equal(fetch(peer, (struct sn_http_request){ .url = url, .ca_file = http_peer_ca_file(peer) }, &a),
+                        "");
     assert_string_equal(sn_buf_str(&a.body), "hello");
     sn_http_answer_fini(&a);
     /* the certificate names the address, not this name of it */
     snprintf(url, sizeof(url), "https://localhost:%d/", http_peer_port(peer));
-    assert_string_equal(fetch(peer, (struct sn_http_request){ .url = url, .ca_file = http_peer_ca_file(peer) }, &a), "http.tls");
+    assert_string_equal(fetch(peer, (struct sn_http_request){ .url = url, .ca_file = http_peer_ca_file(peer) }, &a),
+                        "http.tls");
     http_peer_free(peer);
 }
 
@@ -214,7 +223,7 @@ static void overflow(void *arg, const struct sn_http_call *call, struct sn_http_
 }
 
 static const struct sn_http_route ROUTES[] = {
-    { "/hello", say_hello, (void *)(uintptr_t)"hi" },
+    { "/hello", say_hello, (void *)(uintptr_t) "hi" },
     { "/sick", say_sick, NULL },
     { "/overflow", overflow, NULL },
 };
@@ -234,7 +243,9 @@ static struct sn_http_server *serve(const char *address, int *ret_port)
 static void assert_get(const char *host, int port, const char *path, const void *body, int status, const char *expected)
 {
     struct sn_http_answer a = { 0 };
-    struct sn_http_request request = { .timeout_ms = 10000, .reply_max = 1000, .body = body, .body_len = body != NULL ? 1 : 0 };
+    struct sn_http_request request = {
+        .timeout_ms = 10000, .reply_max = 1000, .body = body, .body_len = body != NULL ? 1 : 0
+    };
     struct sn_error err;
     char url[128];
 
@@ -284,8 +295,10 @@ static void server_listens_where_told(void **state)
 
 static void listen_text_is_address_and_port(void **state)
 {
-    static const char *const BAD[] = { "", ":9102", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99x", "127.0.0.1:65536", "localhost:80",
-                                       "::1:80", "[::1]", "[::1:80", "::1]:80", "[]:80", "127.0.0.1:-1", "127.0.0.1:123456" };
+    static const char *const BAD[] = {
+        "",       ":9102", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99x", "127.0.0.1:65536", "localhost:80",
+        "::1:80", "[::1]", "[::1:80",   "::1]:80",    "[]:80",       "127.0.0.1:-1",  "127.0.0.1:123456"
+    };
     char address[SN_HTTP_ADDRESS_MAX];
     struct sn_error err;
     int port = -1;

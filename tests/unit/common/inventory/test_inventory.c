@@ -68,11 +68,12 @@ static void assert_fault(void **state, const char *text, const char *code, const
 
 #define HEAD "schema: silver.inventory/1\ntargets:\n"
 #define HOST_KEY "host_key: SHA256:uNiVztksCsDhcc0u9e8BrqCe4ATkAnG9kbyHMNm0w3g"
-#define OLT(id, more)                                                                                                   \
+#define OLT(id, more) \
     "  - id: " id "\n    driver: huawei-smartax\n    credential: {user: n, password: pw}\n    " HOST_KEY "\n" more
 #define RADIUS(id, sql) "  - id: " id "\n    driver: freeradius-sql\n    sql: {database: radius, user: w, " sql "}\n"
-#define NAS(id, radius, nas, coa)                                                                                       \
-    "  - id: " id "\n    driver: radius-session\n    radius: " radius "\n    nas_address: " nas "\n    coa: {secret: s3, " coa "}\n"
+#define NAS(id, radius, nas, coa)                                                               \
+    "  - id: " id "\n    driver: radius-session\n    radius: " radius "\n    nas_address: " nas \
+    "\n    coa: {secret: s3, " coa "}\n"
 
 static void examples_load_or_name_a_line(void **state)
 {
@@ -96,7 +97,8 @@ static void examples_load_or_name_a_line(void **state)
             counts[i]++;
             if ((rc == 0) != (i == 0))
                 fail_msg("%s: %s %s", path, err.code, err.text);
-            if (rc != 0 && (strncmp(err.text, path, strlen(path)) != 0 || sscanf(err.text + strlen(path), ":%d: ", &line) != 1 || line < 1))
+            if (rc != 0 && (strncmp(err.text, path, strlen(path)) != 0 ||
+                            sscanf(err.text + strlen(path), ":%d: ", &line) != 1 || line < 1))
                 fail_msg("no line: %s", err.text);
             sn_inventory_unref(inv);
         }
@@ -108,9 +110,9 @@ static void examples_load_or_name_a_line(void **state)
 
 static void target_has_its_values_and_defaults(void **state)
 {
-    struct sn_inventory *inv = load(state, HEAD OLT("olt-7", "    address: 10.0.0.7\n    uid: u-7\n    batch_max: 32\n    maintenance: true\n"
-                                                             "    plans: {FTTH-50: {line_profile: \"10\"}}\n")
-                                             "  - {id: lab, driver: \"null\"}\n");
+    struct sn_inventory *inv = load(
+        state, HEAD OLT("olt-7", "    address: 10.0.0.7\n    uid: u-7\n    batch_max: 32\n    maintenance: true\n"
+                                 "    plans: {FTTH-50: {line_profile: \"10\"}}\n") "  - {id: lab, driver: \"null\"}\n");
     const struct sn_target *olt = sn_inventory_by_id(inv, "olt-7");
     const struct sn_target *lab = sn_inventory_by_uid(inv, "lab");
 
@@ -164,19 +166,19 @@ static void shape_faults_name_line_and_path(void **state)
     assert_fault(state, HEAD OLT("olt-7", "    address: 10.0.0.7\n    port: 70000\n"), "inventory.shape",
                  "inventory:8: targets[0].port: maximum 65535");
     assert_fault(state, "schema: silver.inventory/1\n", "inventory.shape", "inventory:1: required targets");
-    assert_fault(state, HEAD "  - id: x\n   driver: bad indent\n", "inventory.syntax",
-                 "inventory:4: …");
+    assert_fault(state, HEAD "  - id: x\n   driver: bad indent\n", "inventory.syntax", "inventory:4: …");
     assert_fault(state, HEAD "  - id: x\n    id: y\n", "inventory.syntax", "inventory:4: …");
 }
 
 static void ids_and_uids_are_unique(void **state)
 {
-    assert_fault(state, HEAD "  - {id: a, driver: \"null\"}\n  - {id: b, driver: \"null\"}\n  - id: a\n    driver: \"null\"\n",
+    assert_fault(state,
+                 HEAD "  - {id: a, driver: \"null\"}\n  - {id: b, driver: \"null\"}\n  - id: a\n    driver: \"null\"\n",
                  "inventory.duplicate-id", "inventory:5: targets[2].id: the id (a) is already that of a in line 3");
-    assert_fault(state, HEAD "  - {id: a, driver: \"null\"}\n  - {id: b, uid: a, driver: \"null\"}\n", "inventory.duplicate-uid",
-                 "inventory:4: targets[1].uid: the uid (a) is already that of a in line 3");
-    assert_fault(state, HEAD "  - {id: b, uid: a, driver: \"null\"}\n  - {id: a, driver: \"null\"}\n", "inventory.duplicate-uid",
-                 "inventory:4: targets[1].uid: the uid (a) is already that of b in line 3");
+    assert_fault(state, HEAD "  - {id: a, driver: \"null\"}\n  - {id: b, uid: a, driver: \"null\"}\n",
+                 "inventory.duplicate-uid", "inventory:4: targets[1].uid: the uid (a) is already that of a in line 3");
+    assert_fault(state, HEAD "  - {id: b, uid: a, driver: \"null\"}\n  - {id: a, driver: \"null\"}\n",
+                 "inventory.duplicate-uid", "inventory:4: targets[1].uid: the uid (a) is already that of b in line 3");
 }
 
 static void addresses_are_unique(void **state)
@@ -186,10 +188,12 @@ static void addresses_are_unique(void **state)
         const char *second;
         const char *place;
     } SAME[] = {
-        { OLT("a", "    address: 10.0.0.7\n"), OLT("b", "    address: 10.0.0.7\n    port: 22\n"), "targets[1].address" },
+        { OLT("a", "    address: 10.0.0.7\n"), OLT("b", "    address: 10.0.0.7\n    port: 22\n"),
+          "targets[1].address" },
         { OLT("a", "    address: OLT7.isp\n"), OLT("b", "    address: olt7.isp\n"), "targets[1].address" },
         { OLT("a", "    address: 2001:db8::7\n"), OLT("b", "    address: 2001:0DB8:0::7\n"), "targets[1].address" },
-        { OLT("a", "    address: 10.0.0.7\n    transport: telnet\n"), OLT("b", "    address: 10.0.0.7\n    port: 23\n"), "targets[1].address" },
+        { OLT("a", "    address: 10.0.0.7\n    transport: telnet\n"), OLT("b", "    address: 10.0.0.7\n    port: 23\n"),
+          "targets[1].address" },
         { RADIUS("a", "address: 10.0.0.1"), RADIUS("b", "address: 10.0.0.1, port: 5432"), "targets[1].sql.address" },
         { RADIUS("r", "address: 10.0.0.1") NAS("a", "r", "10.0.0.1", "address: 10.0.0.1"),
           NAS("b", "r", "10.0.0.2", "address: 10.0.0.1, port: 3799"), "targets[2].coa.address" },
@@ -208,17 +212,19 @@ static void addresses_are_unique(void **state)
         if (strstr(err.text, SAME[i].place) == NULL)
             fail_msg("%s instead of %s", err.text, SAME[i].place);
     }
-    sn_inventory_unref(load(state, HEAD OLT("a", "    address: 10.0.0.7\n") OLT("b", "    address: 10.0.0.7\n    port: 2222\n")
-                                       RADIUS("r1", "address: 10.0.0.7") RADIUS("r2", "address: 10.0.0.7, port: 5433")
-                                           NAS("n1", "r1", "10.0.0.7", "address: 10.0.0.7")
-                                               NAS("n2", "r2", "10.0.0.7", "address: 10.0.0.8")));
+    sn_inventory_unref(load(state,
+                            HEAD OLT("a", "    address: 10.0.0.7\n") OLT("b", "    address: 10.0.0.7\n    port: 2222\n")
+                                RADIUS("r1", "address: 10.0.0.7") RADIUS("r2", "address: 10.0.0.7, port: 5433")
+                                    NAS("n1", "r1", "10.0.0.7", "address: 10.0.0.7")
+                                        NAS("n2", "r2", "10.0.0.7", "address: 10.0.0.8")));
 }
 
 static void a_nas_links_to_a_radius_database(void **state)
 {
     assert_fault(state, HEAD NAS("n", "r", "10.0.0.1", "address: 10.0.0.1"), "inventory.link",
                  "inventory:5: targets[0].radius: r is no target of this inventory");
-    assert_fault(state, HEAD "  - {id: r, driver: \"null\"}\n" NAS("n", "r", "10.0.0.1", "address: 10.0.0.1"), "inventory.link",
+    assert_fault(state, HEAD "  - {id: r, driver: \"null\"}\n" NAS("n", "r", "10.0.0.1", "address: 10.0.0.1"),
+                 "inventory.link",
                  "inventory:6: targets[1].radius: r is a target of driver null, not of freeradius-sql");
 }
 

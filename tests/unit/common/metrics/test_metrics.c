@@ -61,9 +61,9 @@ static void assert_text(void **state, const char *expected)
 #define HEAD_UP HEAD("silver_up", "gauge", "Whether it is there.")
 #define HEAD_OP HEAD("silver_op_seconds", "histogram", "One exchange.")
 #define HEAD_TURN HEAD("silver_turn_seconds", "histogram", "One turn.")
-#define TURN_ZERO                                                                                                       \
-    "silver_turn_seconds_bucket{le=\"0.1\"} 0\nsilver_turn_seconds_bucket{le=\"1\"} 0\n"                                 \
-    "silver_turn_seconds_bucket{le=\"10\"} 0\nsilver_turn_seconds_bucket{le=\"+Inf\"} 0\n"                               \
+#define TURN_ZERO                                                                          \
+    "silver_turn_seconds_bucket{le=\"0.1\"} 0\nsilver_turn_seconds_bucket{le=\"1\"} 0\n"   \
+    "silver_turn_seconds_bucket{le=\"10\"} 0\nsilver_turn_seconds_bucket{le=\"+Inf\"} 0\n" \
     "silver_turn_seconds_sum 0\nsilver_turn_seconds_count 0\n"
 
 static void what_has_no_labels_is_shown_from_the_start(void **state)
@@ -87,9 +87,10 @@ static void counters_and_gauges_have_their_values(void **state)
     sn_metric_set(series(state, DEPTH, "olt-7", NULL), 7);
     sn_metric_add(series(state, DEPTH, "olt-7", NULL), -2);
     sn_metric_set(series(state, PLAIN, NULL, NULL), 1);
-    assert_text(state, HEAD_JOBS "silver_jobs_total{device=\"olt-7\",outcome=\"applied\"} 3\n"
-                                 "silver_jobs_total{device=\"olt-8\",outcome=\"applied\"} 0.25\n" HEAD_DEPTH
-                                 "silver_depth{device=\"olt-7\"} 5\n" HEAD_UP "silver_up 1\n" HEAD_OP HEAD_TURN TURN_ZERO);
+    assert_text(state,
+                HEAD_JOBS "silver_jobs_total{device=\"olt-7\",outcome=\"applied\"} 3\n"
+                          "silver_jobs_total{device=\"olt-8\",outcome=\"applied\"} 0.25\n" HEAD_DEPTH
+                          "silver_depth{device=\"olt-7\"} 5\n" HEAD_UP "silver_up 1\n" HEAD_OP HEAD_TURN TURN_ZERO);
 }
 
 static void histogram_counts_from_below(void **state)
@@ -100,13 +101,13 @@ static void histogram_counts_from_below(void **state)
     for (size_t i = 0; i < sizeof(VALUES) / sizeof(VALUES[0]); i++)
         sn_metric_observe(s, VALUES[i]);
     assert_true(sn_metric_value(s) == 5);
-    assert_text(state, HEAD_JOBS HEAD_DEPTH HEAD_UP "silver_up 0\n" HEAD_OP
-                                                    "silver_op_seconds_bucket{driver=\"huawei-smartax\",le=\"0.1\"} 2\n"
-                                                    "silver_op_seconds_bucket{driver=\"huawei-smartax\",le=\"1\"} 4\n"
-                                                    "silver_op_seconds_bucket{driver=\"huawei-smartax\",le=\"10\"} 4\n"
-                                                    "silver_op_seconds_bucket{driver=\"huawei-smartax\",le=\"+Inf\"} 5\n"
-                                                    "silver_op_seconds_sum{driver=\"huawei-smartax\"} 21.65\n"
-                                                    "silver_op_seconds_count{driver=\"huawei-smartax\"} 5\n" HEAD_TURN TURN_ZERO);
+    assert_text(state, HEAD_JOBS HEAD_DEPTH HEAD_UP
+                "silver_up 0\n" HEAD_OP "silver_op_seconds_bucket{driver=\"huawei-smartax\",le=\"0.1\"} 2\n"
+                "silver_op_seconds_bucket{driver=\"huawei-smartax\",le=\"1\"} 4\n"
+                "silver_op_seconds_bucket{driver=\"huawei-smartax\",le=\"10\"} 4\n"
+                "silver_op_seconds_bucket{driver=\"huawei-smartax\",le=\"+Inf\"} 5\n"
+                "silver_op_seconds_sum{driver=\"huawei-smartax\"} 21.65\n"
+                "silver_op_seconds_count{driver=\"huawei-smartax\"} 5\n" HEAD_TURN TURN_ZERO);
 }
 
 static void hidden_series_comes_back_when_used(void **state)
@@ -117,7 +118,8 @@ static void hidden_series_comes_back_when_used(void **state)
     sn_metric_hide(s);
     assert_text(state, HEAD_JOBS HEAD_DEPTH HEAD_UP "silver_up 0\n" HEAD_OP HEAD_TURN TURN_ZERO);
     sn_metric_add(s, 1);
-    assert_text(state, HEAD_JOBS HEAD_DEPTH "silver_depth{device=\"olt-7\"} 4\n" HEAD_UP "silver_up 0\n" HEAD_OP HEAD_TURN TURN_ZERO);
+    assert_text(state, HEAD_JOBS HEAD_DEPTH "silver_depth{device=\"olt-7\"} 4\n" HEAD_UP
+                                            "silver_up 0\n" HEAD_OP HEAD_TURN TURN_ZERO);
 }
 
 static void odd_values_are_written_as_the_format_wants(void **state)
@@ -128,11 +130,12 @@ static void odd_values_are_written_as_the_format_wants(void **state)
     sn_metric_set(series(state, DEPTH, "big", NULL), 1e18);
     sn_metric_set(series(state, DEPTH, "int", NULL), 9007199254740991.0);
     sn_metric_set(series(state, DEPTH, "sum", NULL), 0.1 + 0.2);
-    assert_text(state, HEAD_JOBS HEAD_DEPTH "silver_depth{device=\"a\\\"b\\\\c\\nd\"} +Inf\nsilver_depth{device=\"n\"} NaN\n"
-                                            "silver_depth{device=\"m\"} -Inf\nsilver_depth{device=\"big\"} 1e+18\n"
-                                            "silver_depth{device=\"int\"} 9007199254740991\n"
-                                            "silver_depth{device=\"sum\"} 0.30000000000000004\n" HEAD_UP "silver_up 0\n" HEAD_OP
-                                                HEAD_TURN TURN_ZERO);
+    assert_text(state,
+                HEAD_JOBS HEAD_DEPTH "silver_depth{device=\"a\\\"b\\\\c\\nd\"} +Inf\nsilver_depth{device=\"n\"} NaN\n"
+                                     "silver_depth{device=\"m\"} -Inf\nsilver_depth{device=\"big\"} 1e+18\n"
+                                     "silver_depth{device=\"int\"} 9007199254740991\n"
+                                     "silver_depth{device=\"sum\"} 0.30000000000000004\n" HEAD_UP
+                                     "silver_up 0\n" HEAD_OP HEAD_TURN TURN_ZERO);
 }
 
 static void too_many_series_share_one(void **state)
@@ -194,7 +197,8 @@ static void catalogue_says_what_the_rows_say(void **state)
 
     (void)state;
     sn_metrics_describe(&TABLE, &out);
-    assert_non_null(strstr(sn_buf_str(&out), "| `silver_jobs_total` | counter | jobs | `device`, `outcome` | Jobs that ended. |\n"));
+    assert_non_null(strstr(sn_buf_str(&out),
+                           "| `silver_jobs_total` | counter | jobs | `device`, `outcome` | Jobs that ended. |\n"));
     assert_non_null(strstr(sn_buf_str(&out), "| `silver_turn_seconds` | histogram | seconds |  | One turn. |\n"));
     sn_buf_fini(&out);
 }

@@ -141,8 +141,11 @@ static void file_gives_its_text_without_the_line_end(void **state)
     static const struct {
         const char *content;
         const char *secret;
-    } CASES[] = { { CANARY, CANARY },          { CANARY "\n", CANARY },      { CANARY "\r\n", CANARY },
-                  { CANARY "\n\n", CANARY "\n" }, { " " CANARY " ", " " CANARY " " } };
+    } CASES[] = { { CANARY, CANARY },
+                  { CANARY "\n", CANARY },
+                  { CANARY "\r\n", CANARY },
+                  { CANARY "\n\n", CANARY "\n" },
+                  { " " CANARY " ", " " CANARY " " } };
     struct fixture *f = *state;
     char reference[TEMP_PATH_MAX + 80];
 
@@ -269,8 +272,8 @@ static void nothing_can_be_sealed_that_could_not_be_used(void **state)
 }
 
 /* The derivation is data: boxes and hashes in ledgers depend on it. Values computed apart from libsodium
- * for the key 00..1f: BLAKE2b (key, salt = id 1 or 2, personal = "sn-fleet") by Python's hashlib; public key = X25519 of
- * the first half of SHA-512 of the seed, by the ladder of RFC 7748. */
+ * for the key 00..1f: BLAKE2b (key, salt = id 1 or 2, personal = "sn-fleet") by Python's hashlib; public key = X25519
+ * of the first half of SHA-512 of the seed, by the ladder of RFC 7748. */
 static void fleet_key_derivation_stays_the_same(void **state)
 {
     struct fixture *f = *state;
@@ -344,7 +347,13 @@ static void secret_is_redacted_while_it_lives(void **state)
 static void json_value_is_text_or_reference(void **state)
 {
     struct fixture *f = *state;
-    static const char *const BAD[] = { "{}", "{\"$secret\": 1}", "[]", "1", "null", "\"\"", "\"a\\u0000b\"",
+    static const char *const BAD[] = { "{}",
+                                       "{\"$secret\": 1}",
+                                       "[]",
+                                       "1",
+                                       "null",
+                                       "\"\"",
+                                       "\"a\\u0000b\"",
                                        "{\"$secret\": \"env:SN_TEST_SECRET\", \"x\": 1}" };
     json_t *value = json_loads("\"" CANARY "\"", JSON_DECODE_ANY, NULL);
 
@@ -374,10 +383,28 @@ static void reference_form_is_judged_without_repeating_it(void **state)
 {
     static const char *const GOOD[] = { "env:A_1", "file:/run/secrets/x", "vault:secret/data/isp/pppoe/17071#password",
                                         "vault:kv/a.b#p", "odoo:17071" };
-    static const char *const BAD[] = { CANARY, "", "env:" CANARY, "file:" CANARY, "vault:" CANARY, "vault:a#", "vault:#a", "vault:/a#b",
-                                       "vault:a/#b", "vault:a//b#c", "vault:a/../b#c", "vault:./b#c", "vault:a?x=1#c", "vault:a%2fb#c",
-                                       "vault:a#b c", "vault:auth/token/lookup-self#id", "vault:SYS/x#y", "vault:identity/x#y",
-                                       "vault:cubbyhole/x#y", "sealed:" CANARY, "ENV:A", " env:A" };
+    static const char *const BAD[] = { CANARY,
+                                       "",
+                                       "env:" CANARY,
+                                       "file:" CANARY,
+                                       "vault:" CANARY,
+                                       "vault:a#",
+                                       "vault:#a",
+                                       "vault:/a#b",
+                                       "vault:a/#b",
+                                       "vault:a//b#c",
+                                       "vault:a/../b#c",
+                                       "vault:./b#c",
+                                       "vault:a?x=1#c",
+                                       "vault:a%2fb#c",
+                                       "vault:a#b c",
+                                       "vault:auth/token/lookup-self#id",
+                                       "vault:SYS/x#y",
+                                       "vault:identity/x#y",
+                                       "vault:cubbyhole/x#y",
+                                       "sealed:" CANARY,
+                                       "ENV:A",
+                                       " env:A" };
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {

@@ -17,7 +17,8 @@
 #define CANARY "canary-7c1e"
 #define TOKEN "hvs.token-canary-55"
 #define OK_HEAD "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
-#define V2(fields) OK_HEAD "{\"request_id\":\"1\",\"data\":{\"data\":" fields ",\"metadata\":{\"version\":3,\"destroyed\":false}}}"
+#define V2(fields) \
+    OK_HEAD "{\"request_id\":\"1\",\"data\":{\"data\":" fields ",\"metadata\":{\"version\":3,\"destroyed\":false}}}"
 #define STATUS(line) "HTTP/1.1 " line "\r\nContent-Length: 29\r\n\r\n{\"errors\":[\"echo " CANARY "\"]}"
 
 struct fixture {
@@ -44,7 +45,8 @@ static struct fixture *start(const char *const *replies, const char *tls_name)
     fputs(TOKEN "\n", file);
     assert_int_equal(fclose(file), 0);
     f->peer = http_peer_start(replies, tls_name);
-    snprintf(f->address, sizeof(f->address), "%s://127.0.0.1:%d/", tls_name != NULL ? "https" : "http", http_peer_port(f->peer));
+    snprintf(f->address, sizeof(f->address), "%s://127.0.0.1:%d/", tls_name != NULL ? "https" : "http",
+             http_peer_port(f->peer));
     f->redact = sn_redact_new();
     conf.vault_address = f->address;
     conf.vault_token_file = f->token_file;
@@ -120,8 +122,13 @@ static void what_is_not_there_is_missing(void **state)
 
 static void what_may_pass_is_unreachable(void **state)
 {
-    const char *replies[] = { STATUS("403 Forbidden"), STATUS("500 Oops"), STATUS("503 Sealed"), STATUS("429 Slow"),
-                              OK_HEAD "{\"data\": {\"password\": \"" CANARY "\"", HTTP_PEER_HANG, NULL };
+    const char *replies[] = { STATUS("403 Forbidden"),
+                              STATUS("500 Oops"),
+                              STATUS("503 Sealed"),
+                              STATUS("429 Slow"),
+                              OK_HEAD "{\"data\": {\"password\": \"" CANARY "\"",
+                              HTTP_PEER_HANG,
+                              NULL };
     struct fixture *f = start(replies, NULL);
 
     (void)state;
@@ -178,9 +185,16 @@ static void tls_is_verified_with_the_given_ca(void **state)
 
 static void token_never_goes_over_the_network_in_clear(void **state)
 {
-    static const char *const BAD[] = { "http://vault.example:8200", "http://127.0.0.1.evil.example", "http://127.0.0.1@evil.example",
-                                       "ftp://127.0.0.1", "vault:8200", "https://", "https://user:pw@vault.example", "" };
-    static const char *const GOOD[] = { "https://vault.example", "http://127.0.0.1:8200", "http://localhost:8200/", "http://[::1]:8200" };
+    static const char *const BAD[] = { "http://vault.example:8200",
+                                       "http://127.0.0.1.evil.example",
+                                       "http://127.0.0.1@evil.example",
+                                       "ftp://127.0.0.1",
+                                       "vault:8200",
+                                       "https://",
+                                       "https://user:pw@vault.example",
+                                       "" };
+    static const char *const GOOD[] = { "https://vault.example", "http://127.0.0.1:8200", "http://localhost:8200/",
+                                        "http://[::1]:8200" };
     struct sn_secret_store *store = NULL;
     struct sn_error err;
 
