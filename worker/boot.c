@@ -143,8 +143,6 @@ static const char USAGE[] = "silverd --config FILE [section.key=value ...]\n"
                             "Settings come from the file, then from SILVER_SECTION_KEY in the environment, then from the command line.\n"
                             "What there is: docs/configuration.md.\n";
 
-static const char *const NOT_OURS[] = { "SILVER_FAILPOINTS", "SILVER_BUILD", NULL };
-
 static void print(struct sn_buf *text)
 {
     (void)fputs(sn_buf_str(text), stdout);
@@ -155,7 +153,7 @@ static void print(struct sn_buf *text)
 static int read_options(int argc, char **argv, struct sn_options *o, struct sn_error *err)
 {
     struct sn_option_sources sources = { .file = "/etc/silver-netops/silverd.yaml", .file_may_lack = true, .environment = environ,
-                                         .not_ours = NOT_OURS };
+                                         .not_ours = sn_options_not_ours };
     const char *settings[64];
     struct sn_buf text = SN_BUF_INIT;
     bool show = false;

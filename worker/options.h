@@ -87,6 +87,8 @@ struct sn_options {
 };
 
 extern const struct sn_option_table sn_option_table;
+/* SILVER_… variables that are no options (tests set them), ended by NULL. */
+extern const char *const sn_options_not_ours[];
 
 bool sn_options_has_role(const struct sn_options *o, const char *role);
 

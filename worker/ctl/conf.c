@@ -18,17 +18,21 @@ struct sn_ctl_conf {
     bool resolved[SN_PASSWORD_COUNT];
 };
 
-static const char *const NOT_OURS[] = { "SILVER_FAILPOINTS", "SILVER_BUILD", NULL };
-
 static int load(const struct sn_line *line, struct sn_options *options, struct sn_error *err)
 {
     const struct sn_option_sources sources = { .file = line->config != NULL ? line->config : DEFAULT_FILE,
                                                .file_may_lack = line->config == NULL,
                                                .environment = environ,
-                                               .not_ours = NOT_OURS,
+                                               .not_ours = sn_options_not_ours,
                                                .settings = line->settings,
                                                .settings_count = line->settings_n };
-    return sn_options_load(&sn_option_table, &sources, options, err);
+
+    if (sn_options_load(&sn_option_table, &sources, options, err) != 0)
+        return -1;
+    if (sn_options_check(options, err) == 0)
+        return 0;
+    sn_options_free(&sn_option_table, options);
+    return -1;
 }
 
 static const char *or_null(const char *text)
@@ -43,6 +47,7 @@ static int open_secrets(struct sn_ctl_conf *c, struct sn_error *err)
     const char *key = or_null(o->secrets.fleet_key_file);
     const struct sn_secret_conf conf = { .fleet_key_file = key != NULL && access(key, R_OK) == 0 ? key : NULL,
                                          .vault_address = or_null(o->secrets.vault_address),
+                                         .vault_ca_file = or_null(o->secrets.vault_ca_file),
                                          .vault_token_file = or_null(o->secrets.vault_token_file),
                                          .file_root = or_null(o->secrets.file_root),
                                          .timeout_ms = (int)o->secrets.timeout };
