@@ -246,6 +246,7 @@ static void read_gates(struct sn_keeper *k)
         (void)pthread_mutex_unlock(&d->lock);
         json_decref(stored);
     }
+    memset(k->gates_told, 0, k->fleet->devices_n * sizeof(*k->gates_told));
     k->gates_read = true;
 }
 
@@ -279,10 +280,13 @@ static void turn(struct sn_keeper *k)
     if (sn_clock_mono_ms() >= atomic_load(&k->fleet->lease_until_ms))
         lose_everything(k);
     if (alive && !atomic_load(&k->stop)) {
-        if (!k->gates_read)
+        /* a Redis that is not whole lacks people's gates: they are read when the ledger has put them back, and told only then */
+        k->gates_read = k->gates_read && !atomic_load(&k->fleet->unsure);
+        if (!k->gates_read && !atomic_load(&k->fleet->unsure))
             read_gates(k);
         own_devices(k);
-        tell_gates(k);
+        if (k->gates_read)
+            tell_gates(k);
         sn_orphans_trim(k->orphans, k->store);
     }
     update_all(k->fleet);
