@@ -206,6 +206,8 @@ const struct sn_cause sn_causes[] = {
     { "ledger.bad-message", N_("A message on the ledger's queue is no result."),
       N_("It is kept aside in the table silver.ledger_bad; results go on."),
       N_("Look at reason and routing_key in silver.ledger_bad: an older worker, or somebody who published by hand.") },
+    { "ledger.no-tables", N_("The ledger has no tables yet."), N_("Results wait in the broker."),
+      N_("Start the ledger role: it makes them. See deploy/sql/ledger-roles.sql for its rights.") },
     { "ledger.not-drained", N_("Results wait that the ledger has not yet taken."), NO_WRITES,
       N_("Nothing, if it is short. Else look at the ledger's database: silverctl check-config") },
     { "ledger.schema-old", N_("The ledger's schema is older than the program."), N_("Results wait in the broker."),

@@ -167,7 +167,7 @@ static int wait_for(struct sn_ctl *ctl, const struct message *m, int64_t deadlin
         }
         if (rc == 0)
             say_standing(patience, m->id, event);
-        else if (strcmp(err->code, "event.not-found") != 0)
+        else if (strcmp(err->code, "event.not-found") != 0 && strcmp(err->code, "ledger.no-tables") != 0)
             break;
         json_decref(event);
         if (sn_clock_mono_ms() >= deadline_ms) {

@@ -33,6 +33,8 @@ static int ask(struct sn_pg *pg, const char *sql, size_t n, const char *const pa
 
     *ret = NULL;
     if (sn_pg_query(pg, sql, n, params, sn_clock_mono_ms() + timeout_ms, &rows, &pgerr) != 0) {
+        if (strcmp(pgerr.sqlstate, "42P01") == 0 || strcmp(pgerr.sqlstate, "3F000") == 0)
+            return sn_error_set(err, "ledger.no-tables", "the ledger has no tables yet: its role makes them when it starts");
         *err = pgerr.error;
         return sn_error_prefix(err, "ledger");
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the ledger says, as documents (read-only role). Times are UTC text, keys English. Blocking, within timeout_ms a query.
- * Errors: event.not-found, contract.not-found, letter.not-found, usage.ambiguous, usage.name, pg.*.
+ * Errors: event.not-found, contract.not-found, usage.ambiguous, ledger.no-tables, ledger.unreadable, pg.*.
  */
 #ifndef SN_WORKER_CTL_PAST_H
 #define SN_WORKER_CTL_PAST_H
