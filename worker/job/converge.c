@@ -16,7 +16,8 @@ struct run {
     struct sn_answer *answer;
     uint64_t lists[LISTS_MAX];
     size_t lists_n;
-    int lost; /* sessions lost in the middle of a read, in a row */
+    int lost;        /* sessions lost in the middle of a read, in a row */
+    int lost_writes; /* … of a write, in all */
 };
 
 void sn_converged_fini(struct sn_converged *c)
@@ -114,10 +115,13 @@ static bool carry_list(struct run *r, bool *ret_wrote, struct sn_verdict *ret)
         wipe = wipe || ret->class == SN_UNKNOWN;
         break;
     }
-    if (ret->class == SN_UNKNOWN && !writes && ++r->lost > 2) {
-        /* a link that dies under every read is a link that is down */
+    if (ret->class == SN_UNKNOWN && (writes ? ++r->lost_writes : ++r->lost) > 2) {
+        /* a link that dies under every exchange is a link that is down */
         ret->class = SN_UNREACHABLE;
         go_on = false;
+    } else if (ret->class == SN_UNKNOWN && writes) {
+        if (r->lists_n > 0)
+            r->lists_n--; /* it may never have arrived: if the read shows so, it may be asked for again */
     } else if (ret->class != SN_UNKNOWN) {
         r->lost = 0;
     }

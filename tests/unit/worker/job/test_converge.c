@@ -21,6 +21,7 @@ struct world {
     bool on;
     bool deaf;             /* says ok, does nothing */
     bool done_but_lost;    /* the first write is done and its answer is lost */
+    int cut_before;        /* so many writes are lost on the way */
     enum sn_class read_says;
     enum sn_class write_says;
     enum sn_class refuse;  /* of before_write */
@@ -95,6 +96,11 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
     w->writes++;
     if (w->reads == 0)
         w->writes_before_first_read++;
+    if (w->cut_before > 0) {
+        w->cut_before--;
+        sn_verdict_set(&reply->verdict, SN_UNKNOWN, "test.lost", "it never arrived");
+        return;
+    }
     if (!w->deaf && w->write_says == SN_OK)
         w->on = true;
     if (w->done_but_lost) {
@@ -203,6 +209,31 @@ static void a_lost_answer_is_answered_by_reading(void **state)
     sn_converged_fini(&c);
 }
 
+/* The other half of A-04: it never arrived. The read shows so, and the same words may be said once more. */
+static void a_lost_write_is_asked_for_again(void **state)
+{
+    struct world w = { .cut_before = 1 };
+    struct sn_converged c = go(&w, false);
+
+    (void)state;
+    assert_int_equal(c.what, SN_CONVERGED_DONE);
+    assert_int_equal(w.writes, 2);
+    assert_int_equal(w.reads, 3);
+    sn_converged_fini(&c);
+}
+
+static void a_link_that_dies_under_every_write_is_unreachable(void **state)
+{
+    struct world w = { .cut_before = 100 };
+    struct sn_converged c = go(&w, false);
+
+    (void)state;
+    assert_int_equal(c.what, SN_CONVERGED_FAILED);
+    assert_int_equal(c.verdict.class, SN_UNREACHABLE);
+    assert_int_equal(w.writes, 3);
+    sn_converged_fini(&c);
+}
+
 static void a_link_that_dies_under_every_read_is_unreachable(void **state)
 {
     struct world w = { .read_says = SN_UNKNOWN };
@@ -263,6 +294,8 @@ int main(void)
         cmocka_unit_test(a_dry_run_sends_no_write),
         cmocka_unit_test(a_target_that_answers_and_does_nothing_is_no_effect),
         cmocka_unit_test(a_lost_answer_is_answered_by_reading),
+        cmocka_unit_test(a_lost_write_is_asked_for_again),
+        cmocka_unit_test(a_link_that_dies_under_every_write_is_unreachable),
         cmocka_unit_test(a_link_that_dies_under_every_read_is_unreachable),
         cmocka_unit_test(without_permission_nothing_is_sent),
         cmocka_unit_test(a_refused_write_ends_the_list),
