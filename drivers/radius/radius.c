@@ -99,8 +99,8 @@ void sn_radius_verdict(struct sn_verdict *verdict, const struct sn_pg_error *err
         sn_verdict_set(verdict, SN_AUTH, "radius.sql-not-prepared", "RADIUS database: %s; apply deploy/sql/radius-*.sql",
                        text);
         break;
-    case SN_PG_RETRY: /* rolled back: read again */
-        sn_verdict_set(verdict, SN_AGAIN, "radius.sql-retry", "RADIUS database: %s", text);
+    case SN_PG_RETRY: /* rolled back. Not SN_AGAIN: nothing was learned, and the same list again would count as without effect */
+        sn_verdict_set(verdict, SN_TRANSIENT_JOB, "radius.sql-retry", "RADIUS database: %s", text);
         break;
     case SN_PG_BUSY:
         sn_verdict_set(verdict, SN_TRANSIENT_DEVICE, "radius.sql-busy", "RADIUS database: %s", text);

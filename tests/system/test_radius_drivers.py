@@ -14,6 +14,7 @@ import threading
 import time
 
 import pytest
+from cutproxy import TO_CLIENT, TO_SERVER, CutProxy
 from lab import wait_until
 
 TIMERS = {"irt_ms": 150, "mrt_ms": 400, "mrc": 3, "mrd_ms": 1500}
@@ -368,11 +369,18 @@ def test_A05_killed_at_the_commit_leaves_all_or_nothing(driver, lab, wait, point
     assert len(rows(lab, "radcheck", "ana@isp", "id")) == 1 and fence(lab)[:2] == (generation_now, "ana@isp")
 
 
-def test_A04_link_cut_at_the_commit_is_read_not_repeated(driver, lab):
-    cut = driver.user(service=service(), failpoints="freeradius-sql.after-commit=cut")
-    assert (cut["end"], cut["writes"], cut["evidence"]) == ("done", 1, "observed")
-    assert [verdict for _, verdict, _, _ in cut["replies"] if verdict != "ok"] == ["unknown"]
-    assert len(rows(lab, "radcheck", "ana@isp", "id")) == 1
+@pytest.mark.parametrize("direction", [TO_SERVER, TO_CLIENT])
+def test_A04_link_cut_at_the_commit_is_read_not_repeated(driver, lab, direction):
+    """To the server: half of the COMMIT arrives. To the client: it was done, and half of the answer arrives."""
+    with CutProxy(lab.pg.host, lab.pg.port) as proxy:
+        cut = proxy.cut(direction, when=b"COMMIT")
+        driver.server["sql"] = {**driver.server["sql"], "address": "127.0.0.1", "port": proxy.port, "sslmode": "disable"}
+        answer = driver.user(service=service())
+        cut.wait()
+    assert [verdict for _, verdict, _, _ in answer["replies"] if verdict != "ok"][:1] == ["unknown"]
+    assert (answer["end"], answer["evidence"]) == ("done", "observed")
+    assert answer["writes"] == (1 if direction == TO_CLIENT else 2)
+    assert len(rows(lab, "radcheck", "ana@isp", "id")) == 1 and fence(lab)[:2] == (1, "ana@isp")
 
 
 def test_wrong_login_stopped_server_and_missing_rights_are_told_apart(driver, lab):
@@ -517,7 +525,7 @@ def test_A08_terminated_user_who_redials_at_once_is_offline_and_gone(driver, lab
 def test_session_of_a_name_that_another_contract_took_is_not_touched(driver, lab):
     driver.user(service=service(), owner="odoo/prod/2")
     online(driver, lab)
-    answer = driver.session("GONE", key={"username": "ana@isp"}, generation=9)
+    answer = driver.session("GONE", key={"username": "ana@isp"}, generation=9, since_ms=int(time.time() * 1000) + 5000)
     assert (answer["end"], answer["writes"]) == ("done", 0)
     assert lab.cpes.state("ana@isp")["state"] == "online"
 
@@ -707,10 +715,17 @@ def test_reply_signed_over_zeros_is_dropped_and_said_until_the_inventory_allows_
     assert taken["end"] == "done" and "zeroed authenticator" in taken["holds"]["warning"]
 
 
-def test_right_signature_needs_no_option(driver, odd_nas):
-    odd_nas(41, message_authenticator="request")
+def test_right_signature_needs_no_option_and_a_disconnect_says_only_who_is_meant(driver, odd_nas):
+    nas = odd_nas(41, message_authenticator="request")
     answer = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
     assert (answer["end"], answer["evidence"]) == ("done", "acknowledged") and "warning" not in answer["holds"]
+    attributes, rest = [], nas.requests[0][20:]
+    while rest:
+        attributes.append((rest[0], rest[2:rest[1]]))
+        rest = rest[rest[1]:]
+    assert [number for number, _ in attributes] == [80, 1, 44, 4, 55]       # signature first; time; nothing else
+    assert [value for _, value in attributes[1:4]] == [b"ana@isp", b"81a00010", bytes((127, 0, 0, 2))]
+    assert abs(struct.unpack("!I", attributes[4][1])[0] - time.time()) < 60
 
 
 def test_refusal_without_a_cause_is_tried_again_later(driver, odd_nas):
