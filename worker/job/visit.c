@@ -345,7 +345,7 @@ static void proceed(struct sn_lane_thread *t, struct sn_job *job)
 {
     struct sn_fleet *fleet = sn_lane_fleet(t->lane);
     const struct sn_verdict *cause = NULL;
-    const char *postponed = NULL;
+    const struct sn_step *postponed = NULL;
     struct sn_step *s;
 
     for (;;) {
@@ -373,14 +373,10 @@ static void proceed(struct sn_lane_thread *t, struct sn_job *job)
         if (job->steps[i].state == SN_STEP_FAILED && cause == NULL)
             cause = &job->steps[i].verdict;
         if (job->steps[i].state == SN_STEP_POSTPONED && postponed == NULL)
-            postponed = job->steps[i].target->id;
+            postponed = &job->steps[i]; /* the cause; later ones found its gate closed */
     }
     if (cause == NULL && postponed != NULL) {
-        for (int i = 0; i < job->steps_n; i++) {
-            if (job->steps[i].state == SN_STEP_POSTPONED)
-                cause = &job->steps[i].verdict;
-        }
-        sn_finish_ladder(t, job, cause, postponed, false);
+        sn_finish_ladder(t, job, &postponed->verdict, postponed->target->id, false);
         return;
     }
     (void)fleet;
