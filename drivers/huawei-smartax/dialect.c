@@ -36,6 +36,7 @@ static const struct sn_cli_async asyncs[] = {
 
 static const char *const markers[] = {"Failure:*", "% *", "It will take several minutes to save configuration file*", NULL};
 
+/* Class ok: an answer in the shape of a failure, where the driver expects it; elsewhere it is read again. */
 static const struct sn_cli_fault faults[] = {
     /* busy: the device, later */
     {"System is busy*", SN_TRANSIENT_DEVICE, 0, "huawei.busy"},
@@ -44,8 +45,8 @@ static const struct sn_cli_fault faults[] = {
     {", please wait*", SN_TRANSIENT_DEVICE, 0, "huawei.flash-busy"},
     {"*resource is busy*", SN_TRANSIENT_DEVICE, 0, "huawei.busy"},
     /* the ONU */
-    {"The automatically found ONTs do not exist*", SN_OK, HW_FAULT_NONE_FOUND, ""},
-    {"There is no ONT available*", SN_OK, HW_FAULT_NONE_FOUND, ""},
+    {"The automatically found ONTs do not exist*", SN_OK, HW_FAULT_NONE_FOUND, "huawei.ont-missing"},
+    {"There is no ONT available*", SN_OK, HW_FAULT_NONE_FOUND, "huawei.ont-missing"},
     {"The ONT ID has already existed*", SN_AGAIN, HW_FAULT_ID_TAKEN, "huawei.ont-id-taken"},
     {"The required ONT does not exist*", SN_AGAIN, HW_FAULT_NO_ONT, "huawei.ont-missing"},
     {"The ONT does not exist*", SN_AGAIN, HW_FAULT_NO_ONT, "huawei.ont-missing"},
@@ -60,12 +61,12 @@ static const struct sn_cli_fault faults[] = {
     {"The port does not exist*", SN_PERMANENT, 0, "huawei.port-missing"},
     {"The ONT port ID does not exist*", SN_PERMANENT, 0, "huawei.ont-port-missing"},
     /* service-ports */
-    {"No service virtual port can be operated*", SN_OK, HW_FAULT_NO_FLOW, ""},
+    {"No service virtual port can be operated*", SN_OK, HW_FAULT_NO_FLOW, "huawei.service-port-missing"},
     {"The service virtual port does not exist*", SN_OK, HW_FAULT_NO_FLOW, "huawei.service-port-missing"},
     {"The service port does not exist*", SN_OK, HW_FAULT_NO_FLOW, "huawei.service-port-missing"},
     {"Service virtual port has existed already*", SN_AGAIN, HW_FAULT_FLOW_EXISTS, "huawei.service-port-taken"},
     {"Conflicted service virtual port index*", SN_AGAIN, HW_FAULT_FLOW_EXISTS, "huawei.service-port-taken"},
-    {"Make configuration repeatedly*", SN_OK, HW_FAULT_REPEATED, ""},
+    {"Make configuration repeatedly*", SN_OK, HW_FAULT_REPEATED, "huawei.no-confirmation"},
     {"VLAN does not exist*", SN_PERMANENT, 0, "huawei.vlan-missing"},
     {"The VLAN does not exist*", SN_PERMANENT, 0, "huawei.vlan-missing"},
     {"The port is not in the VLAN*", SN_PERMANENT, 0, "huawei.vlan-missing"},
