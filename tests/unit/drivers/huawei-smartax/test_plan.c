@@ -400,7 +400,7 @@ static void test_owners(void **state)
     ends(b, CONFORM_DONE, SN_OK, "");
     assert_int_equal(b->run.writes, 0);
     b->want.kind = SN_BE;
-    (void)strcpy(b->olt.onts[0].desc, "casa de Ana");
+    (void)snprintf(b->olt.onts[0].desc, sizeof(b->olt.onts[0].desc), "casa de Ana");
     json_object_set_new(b->conf, "unmarked", json_string("refuse"));
     ends(b, CONFORM_STUCK, SN_PERMANENT, "huawei.unmarked");
     json_object_set_new(b->conf, "unmarked", json_string("adopt"));
