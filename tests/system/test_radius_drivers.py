@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import pathlib
 import socket
 import struct
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from cutproxy import TO_CLIENT, TO_SERVER, CutProxy
 from lab import wait_until
 
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 TIMERS = {"irt_ms": 150, "mrt_ms": 400, "mrc": 3, "mrd_ms": 1500}
 
 
@@ -759,3 +761,29 @@ def test_commands_touch_only_sessions_from_before_them(driver, lab):
                          since_ms=int(time.time() * 1000) + 1000)
     assert (cut["end"], cut["writes"]) == ("done", 1)
     lab.cpes.wait("ana@isp", "waiting")
+
+
+# ---- what an ISP applies
+
+
+def test_the_view_names_what_is_missing_and_the_script_may_be_applied_again(lab):
+    def faults():
+        with lab.pg.connect("radius", "silver_worker") as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT fault FROM silver_check")
+            return [fault for (fault,) in cursor.fetchall()]
+
+    assert faults() == []
+    lab.pg.query("radius", "REVOKE INSERT ON radcheck FROM silver_worker")
+    lab.pg.query("radius", "REVOKE USAGE ON SEQUENCE radreply_id_seq FROM silver_worker")
+    assert sorted(faults()) == ["INSERT on radcheck is not granted", "USAGE on sequence radreply_id_seq is not granted"]
+    for script in sorted((REPOSITORY / "deploy/sql").glob("radius-*.sql")):
+        lab.pg.apply("radius", script.read_text(encoding="utf-8"), script.name)
+    assert faults() == []
+
+
+def test_the_worker_may_not_change_groups_nor_accounting(lab):
+    import psycopg2
+    for sql in ("UPDATE radgroupreply SET value = 'x'", "DELETE FROM radgroupcheck", "DELETE FROM radacct",
+                "UPDATE radacct SET username = 'x'", "DELETE FROM silver_fence", "SELECT * FROM radpostauth"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            lab.pg.connect("radius", "silver_worker").cursor().execute(sql)
