@@ -239,7 +239,7 @@ static int make_ready(struct session *s, const char *mode, int64_t deadline_ms, 
         sn_verdict_set(&reply->verdict, lost, "cli.dead", "the session had ended; nothing was sent");
         return -1;
     }
-    return go_to(s, mode, deadline_ms, lost, reply);
+    return mode[0] == '\0' ? 0 : go_to(s, mode, deadline_ms, lost, reply); /* "": wherever we are */
 }
 
 static bool may_write(const struct session *s, const char *line, struct sn_verdict *verdict)

@@ -176,6 +176,7 @@ static void test_login_modes_and_reply(void **state)
         {"interface gpon 0/2\n", "interface gpon 0/2\r\n\r\nHOST(config-if-gpon-0/2)#"},
         {"display x\n", "display x\r\n  one\r\n  ---- More ( Press 'Q' to break ) ----"},
         {" ", "\033[37D                                     \033[37D  two\r\n\r\nHOST(config-if-gpon-0/2)#"},
+        {"display y\n", "display y\r\n\r\nHOST(config-if-gpon-0/2)#"},
     };
     struct bench b = {0};
 
@@ -185,6 +186,8 @@ static void test_login_modes_and_reply(void **state)
     answered(&b, SN_OK, "", "  success: 1");
     bench_send(&b, SN_READ, "interface gpon 0/2", "display x");
     answered(&b, SN_OK, "", "  one\n  two");
+    bench_send(&b, SN_READ, "", "display y");
+    answered(&b, SN_OK, "", "");
     assert_int_equal(sn_cli_fd(b.session), 42);
     bench_end(&b);
 }
