@@ -79,10 +79,13 @@ static void arg_dead_letters(struct queue_plan *q, const char *exchange)
 static void bind_to(struct queue_plan *q, const char *exchange, const char *prefix, const char *name, int64_t delay_ms)
 {
     struct binding *b = &q->bindings[q->nbindings++];
+    char key[sizeof(b->key)];
 
+    /* name may be q's own: printing from a struct into itself is undefined */
+    (void)snprintf(key, sizeof(key), "%s%s", prefix, name);
+    memcpy(b->key, key, sizeof(key));
     b->exchange = exchange;
     b->delay_ms = delay_ms;
-    (void)snprintf(b->key, sizeof(b->key), "%s%s", prefix, name);
 }
 
 static void plan_begin(struct queue_plan *q, const char *fmt, const char *name)

@@ -20,10 +20,10 @@ static const amqp_table_entry_t *find(const struct sn_amqp_headers *h, const cha
 }
 
 /* Through the bytes of the wire, as the broker would see them. */
-static void round_trip(const struct sn_amqp_headers *in, amqp_pool_t *pool, amqp_table_t *out)
+/* wire must live as long as *out: decoded texts point into it. */
+static void round_trip(const struct sn_amqp_headers *in, amqp_pool_t *pool, amqp_table_t *out, char wire[4096])
 {
-    char wire[4096];
-    amqp_bytes_t bytes = { .len = sizeof(wire), .bytes = wire };
+    amqp_bytes_t bytes = { .len = 4096, .bytes = wire };
     amqp_table_t table = in->table;
     size_t offset = 0;
 
@@ -40,6 +40,7 @@ static void everything_comes_back(void **state)
     struct sn_amqp_headers wire;
     amqp_basic_properties_t props = { ._flags = AMQP_BASIC_HEADERS_FLAG };
     amqp_pool_t pool;
+    char bytes[4096];
 
     (void)state;
     strcpy(in.origin, "silver.device.olt-7");
@@ -49,7 +50,7 @@ static void everything_comes_back(void **state)
     init_amqp_pool(&pool, 4096);
     sn_headers_encode(&in, 60000, 77, &wire);
     assert_int_equal(find(&wire, "silver-delay")->value.value.i64, 60000);
-    round_trip(&wire, &pool, &props.headers);
+    round_trip(&wire, &pool, &props.headers, bytes);
     sn_headers_decode(&props.headers, &out);
     assert_memory_equal(&in, &out, sizeof(in));
     assert_int_equal(sn_headers_seq(&props), 77);
