@@ -19,7 +19,8 @@ NO_CODES = re.compile(r'SN_FAILPOINT\(\s*"[^"]*"|#include[^\n]*|"(silver|contrac
                       r'"(access|auth|coa|sql|credential|broker|redis|ledger)\.(secret|password|user)"|'
                       r'"basic\.nack"|"connection\.blocked"|UTC\("[^"]*"\)|"[^"]*\.(yaml|sql|lua|json|conf)"')
 # Errors of silverctl's own that end a command with a sentence of their own, whose "what to do" is in that sentence.
-SELF_EXPLAINING = re.compile(r"^(usage\.|output\.|wait\.|document\.|config\.usage$|[a-z]+\.not-found$|event\.(invalid|no-device)$|file\.|owner\.timeout$)")
+SELF_EXPLAINING = re.compile(r"^(usage\.|output\.|wait\.|document\.|file\.|config\.usage$|[a-z]+\.not-found$|"
+                             r"event\.(invalid|no-device)$|owner\.timeout$)")
 
 
 COMMAND = r"silverctl (?:(?:device|dlq|worker) [a-z]+|publish|plan|event|contract|topology|check-config)"
@@ -50,7 +51,8 @@ def catalogue(runbook):
 
 def test_every_code_that_people_may_see_has_its_row(catalogue):
     used = codes_of("drivers", "worker", "common/event", "common/secret")
-    missing = {code: str(path) for code, path in used.items() if code not in catalogue and not SELF_EXPLAINING.match(code)}
+    missing = [f"{code} ({path})" for code, path in used.items()
+               if code not in catalogue and not SELF_EXPLAINING.match(code)]
     assert not missing
 
 
@@ -93,7 +95,8 @@ def test_translation_is_complete(tmp_path, language):
 
 @pytest.mark.parametrize("language", ["es"])
 def test_translation_keeps_arguments_and_commands(language):
-    po = subprocess.run(["msgcat", "--no-wrap", CTL / "po" / f"{language}.po"], capture_output=True, text=True, check=True).stdout
+    po = subprocess.run(["msgcat", "--no-wrap", CTL / "po" / f"{language}.po"], capture_output=True, text=True,
+                        check=True).stdout
     pairs = re.findall(r'^msgid "(.+)"\nmsgstr "(.*)"$', po, re.MULTILINE)
     assert len(pairs) > 300
     for english, translated in pairs:

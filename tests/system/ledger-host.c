@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ledger role alone, for tests/system/test_ledger.py: its settings come as one JSON object in LEDGER_HOST, it runs until SIGTERM
- * and ends with 0 after an orderly stop. With "restore": true it prints what would go back into Redis instead, a line each.
+ * The ledger role alone, for tests/system/test_ledger.py: its settings come as one JSON object in LEDGER_HOST, it runs
+ * until SIGTERM and ends with 0 after an orderly stop. With "restore": true it prints what would go back into Redis
+ * instead, a line each.
  */
 #include <jansson.h>
 #include <signal.h>
@@ -39,16 +40,17 @@ static int print_contract(void *arg, const struct sn_restored_contract *c, struc
 {
     (void)arg;
     (void)err;
-    return print(json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:O}", "ns", c->ns, "contract_id", c->contract_id, "ref", c->ref,
-                           "generation", (json_int_t)c->generation, "rev", c->rev, "event", c->event, "records", c->records));
+    return print(json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:O}", "ns", c->ns, "contract_id", c->contract_id, "ref",
+                           c->ref, "generation", (json_int_t)c->generation, "rev", c->rev, "event", c->event, "records",
+                           c->records));
 }
 
 static int print_gate(void *arg, const struct sn_restored_gate *g, struct sn_error *err)
 {
     (void)arg;
     (void)err;
-    return print(json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "gate", g->uid, "code", g->code, "why", g->why, "by", g->by, "since",
-                           (json_int_t)g->since_ms, "until", (json_int_t)g->until_ms));
+    return print(json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "gate", g->uid, "code", g->code, "why", g->why, "by",
+                           g->by, "since", (json_int_t)g->since_ms, "until", (json_int_t)g->until_ms));
 }
 
 static int restore(const struct sn_pg_conf *database, struct sn_error *err)

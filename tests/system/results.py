@@ -25,8 +25,8 @@ def result(event=None, run=1, state="final", outcome="applied", contract=17071, 
                      "holds": {"onu": "0/1/3 ONU 5"}, "reality": {"run": "online", "rx_dbm": -21.4}, "ops": 4}],
         "records": [{"uid": "olt-7-uid", "target": "olt-7", "generation": generation, "rev": "0123456789abcdef",
                      "outcome": "applied", "epoch": 40, "run": run, "created_here": True,
-                     "record": {"generation": generation, "keys": [{"aspect": "onu", "key": {"serial": "HWTC1A2B3C4D"}}],
-                                "memo": {}}}],
+                     "record": {"generation": generation, "memo": {},
+                                "keys": [{"aspect": "onu", "key": {"serial": "HWTC1A2B3C4D"}}]}}],
         "wanted": {"state": "active", "plan": {"code": "FTTH-100"}},
         "log": [{"seq": 0, "ms": 10, "target": "olt-7", "dir": ">", "text": "ont add 3 5 sn-auth HWTC1A2B3C4D"},
                 {"seq": 1, "ms": 90, "target": "olt-7", "dir": "<", "text": "success: 1", "verdict": "ok"}],
@@ -42,7 +42,7 @@ def result(event=None, run=1, state="final", outcome="applied", contract=17071, 
 
 
 class Road:
-    """silver.results and silver.ledger in the lab's vhost, and a confirming publisher. make=False: silverd made them."""
+    """silver.results and silver.ledger in the lab's vhost, a confirming publisher (make=False: silverd made them)."""
 
     def __init__(self, lab, make=True):
         self.connection = pika.BlockingConnection(pika.URLParameters(lab.rabbitmq.url(lab.vhost)))

@@ -87,9 +87,9 @@ def test_reader_reads_and_cannot_write(lab, host, road, settled):
     assert reader.fetchone()[0].startswith("document.syntax")
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
         reader.execute("DELETE FROM silver.event")
-    reader.execute("SET default_transaction_read_only = off")       # a setting protects from mistakes, grants from people
+    reader.execute("SET default_transaction_read_only = off")   # a setting protects from mistakes, grants from people
     for sql in ("SELECT body FROM silver.ledger_bad", "DELETE FROM silver.event",
-                "SELECT silver.take_gate('{\"uid\": \"x\", \"state\": \"open\", \"since\": \"2026-11-23T04:00:00Z\"}')"):
+                """SELECT silver.take_gate('{"uid": "x", "state": "open", "since": "2026-11-23T04:00:00Z"}')"""):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             reader.execute(sql)
 
@@ -113,8 +113,10 @@ def test_result_lands_in_every_table(host, road, settled, ask):
     event = message["event"]
     assert ask("SELECT ns, contract_id, ref, generation, routing, outcome, evidence, saved, worker, "
                "finished_at - started_at = interval '3 s' FROM silver.event") == [
-        ("odoo/prod", "17071", "CT-17071", 1795406400123, "olt-7", "applied", "observed", True, "worker-1/0a1b2c3d", True)]
-    assert ask("SELECT result->>'outcome', result ? 'log', result ? 'letter' FROM silver.run") == [("applied", False, False)]
+        ("odoo/prod", "17071", "CT-17071", 1795406400123, "olt-7", "applied", "observed", True, "worker-1/0a1b2c3d",
+         True)]
+    assert ask("SELECT result->>'outcome', result ? 'log', result ? 'letter' FROM silver.run") == [
+        ("applied", False, False)]
     assert ask("SELECT uid, target, generation, keys->0->'key'->>'serial', outcome, holds->>'onu', "
                "reality->>'run' FROM silver.record") == [
         ("olt-7-uid", "olt-7", 1795406400123, "HWTC1A2B3C4D", "applied", "0/1/3 ONU 5", "online")]
@@ -132,7 +134,8 @@ def test_a_message_without_readable_identity_is_recorded(host, road, settled, as
                      rev=None, run=0, routing="", type="", records=None, wanted=None, targets=[], log=None,
                      code="event.syntax", path="/id", rule="required id"), key="rejected.olt-7")
     settled(1)
-    assert ask("SELECT outcome, code, contract_id, routing FROM silver.event") == [("rejected", "event.syntax", None, "")]
+    assert ask("SELECT outcome, code, contract_id, routing FROM silver.event") == [
+        ("rejected", "event.syntax", None, "")]
     assert ask("SELECT count(*) FROM silver.contract") == [(0,)]
 
 
@@ -241,8 +244,10 @@ def test_letter_opens_closes_and_opens_again(host, road, settled, ask):
     event = str(uuid.uuid4())
     road.send(result(event, 1, outcome="dead"))
     settled(1, "SELECT count(*) FROM silver.letter WHERE state = 'open'")
-    assert ask("SELECT code, args->>'profile', target, driver, fingerprint, convert_from(sealed, 'UTF8') FROM silver.letter") == [
-        ("huawei.line-profile-missing", "30", "olt-7", "huawei-smartax", "huawei.line-profile-missing olt-7", "c2VhbGVk")]
+    assert ask("SELECT code, args->>'profile', target, driver, fingerprint, convert_from(sealed, 'UTF8') "
+               "FROM silver.letter") == [
+        ("huawei.line-profile-missing", "30", "olt-7", "huawei-smartax", "huawei.line-profile-missing olt-7",
+         "c2VhbGVk")]
     road.send(result(event, 2, outcome="dead", replay=1))
     settled(2, "SELECT count(*) FROM silver.letter")
     assert ask("SELECT replay, state FROM silver.letter ORDER BY replay") == [(0, "replayed"), (1, "open")]
@@ -369,7 +374,8 @@ def test_every_result_once_though_connections_break(lab, host, road, settled, as
         sent += 25
         road.close()
         lab.rabbitmq.close_all_connections()
-        lab.pg.query("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'silver_ledger'")
+        lab.pg.query("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                                 "WHERE usename = 'silver_ledger'")
         road.__init__(lab)
     settled(sent, timeout_s=40)
     assert ask("SELECT count(*) FROM silver.run") == [(sent,)]
@@ -398,8 +404,8 @@ def test_restore_reads_records_and_gates_back(host, road, settled, binary, setti
               {**gone, "uid": "olt-9", "target": "olt-9", "until": None}, key="gate.olt-8")
     settled(2)
     settled(2, "SELECT count(*) FROM silver.gate")
-    done = subprocess.run([binary("tests/system/ledger-host")], env={"LEDGER_HOST": json.dumps({**settings, "restore": True})},
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run([binary("tests/system/ledger-host")], capture_output=True, text=True, check=True,
+                          env={"LEDGER_HOST": json.dumps({**settings, "restore": True})})
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines == [
         {"ns": "odoo/prod", "contract_id": "1", "ref": "CT-1", "generation": 7, "rev": "0123456789abcdef",

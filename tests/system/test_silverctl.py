@@ -42,10 +42,11 @@ class Fleet(Silverd):
         return self
 
     def run(self, *words, code=0, env=None, stdin=None):
-        done = subprocess.run([self.silverctl, "--config", self.config, *[str(word) for word in words]], text=True, input=stdin,
-                              capture_output=True, check=False, timeout=60,
+        done = subprocess.run([self.silverctl, "--config", self.config, *[str(word) for word in words]], text=True,
+                              input=stdin, capture_output=True, check=False, timeout=60,
                               env={**os.environ, "TZ": "America/Caracas", "LC_ALL": "C.UTF-8", **(env or {})})
-        assert done.returncode == code, f"silverctl {words}: exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == code, \
+            f"silverctl {words}: exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
         return done
 
     def text(self, *words, **more):
@@ -195,7 +196,8 @@ def test_a_prefix_of_several_events_is_not_guessed(fleet, lab, wait):
 def recorded(lab, events):
     """All these events are in the ledger (whose tables may not be there yet)."""
     try:
-        return lab.pg.query("silver", "SELECT count(*) FROM silver.event WHERE id::text = ANY(%s)", list(events)) == [(len(events),)]
+        rows = lab.pg.query("silver", "SELECT count(*) FROM silver.event WHERE id::text = ANY(%s)", list(events))
+        return rows == [(len(events),)]
     except psycopg2.errors.UndefinedTable:
         return False
 
@@ -234,7 +236,8 @@ def test_devices_and_workers(fleet, wait):
     fleet = fleet().start()
     wait(fleet.owns_everything, "ownership")
     rows = fleet.json("device", "list")
-    assert [(row["device"], row["driver"], row["gate"]["state"], row["ready"]) for row in rows] == [("null-1", "null", "open", 0)]
+    assert [(row["device"], row["driver"], row["gate"]["state"], row["ready"]) for row in rows] == [
+        ("null-1", "null", "open", 0)]
     assert rows[0]["owner"].startswith("silverd/") and rows[0]["epoch"] > 0
     listed = fleet.text("device", "list")
     assert re.search(r"^null-1 +null +silverd +open ", listed, re.MULTILINE) and "1 devices, 0 closed." in listed
@@ -256,7 +259,8 @@ def test_pause_holds_events_and_resume_lets_them_go(fleet, odoo, wait, lab):
     assert "CLOSED paused by" in fleet.text("device", "list")
     shown = fleet.text("device", "show", "null-1")
     assert re.search(r"What happened: +\S+ paused null-1: fibra", shown)
-    wait(lambda: lab.pg.query("silver", "SELECT state, why FROM silver.gate") == [("closed", "fibra")], "the ledger's copy")
+    wait(lambda: lab.pg.query("silver", "SELECT state, why FROM silver.gate") == [("closed", "fibra")],
+         "the ledger's copy")
 
     event = event_of(odoo, 1)
     done = fleet.run("publish", "--wait", "--timeout", "2", fleet.file("one", event), code=75)
@@ -312,7 +316,8 @@ def test_topology_is_compared_and_made(fleet, lab):
     differences = fleet.json("topology", "--check", code=1)[0]["differences"]
     assert any("silver.device.null-1" in line for line in differences)
     assert "for 1 devices" in fleet.text("topology", "--apply")
-    assert fleet.json("topology", "--check")[0] == {"schema": "silver.ctl/1", "output": "topology", "ok": True, "differences": []}
+    assert fleet.json("topology", "--check") == [
+        {"schema": "silver.ctl/1", "output": "topology", "ok": True, "differences": []}]
     assert fleet.text("topology", "--check") == "The broker is as it shall be.\n"
     assert "silver.device.null-1.bulk" in lab.rabbitmq.queues(lab.vhost)
     described = fleet.text("topology")
@@ -322,7 +327,8 @@ def test_topology_is_compared_and_made(fleet, lab):
 def test_check_config_names_every_fault(fleet):
     fleet = fleet().start()
     shown = fleet.text("check-config")
-    assert [line.split()[:2] for line in shown.splitlines()] == [["ok", "inventory"], ["ok", "broker"], ["ok", "redis"], ["ok", "ledger"]]
+    assert [line.split()[:2] for line in shown.splitlines()] == [
+        ["ok", "inventory"], ["ok", "broker"], ["ok", "redis"], ["ok", "ledger"]]
     done = fleet.run("check-config", "--broker.port=1", "--redis.port=1", code=78)
     assert re.findall(r"^FAULT +(\w+)", done.stdout, re.MULTILINE) == ["broker", "redis"]
     [document] = fleet.json("check-config", "--ledger.port=1", code=78)
@@ -347,6 +353,14 @@ def test_exit_codes_of_what_cannot_be(fleet, odoo):
     assert re.match(r"silverctl \d+\.\d+\.\d+\n$", fleet.text("--version"))
 
 
+def waiting_publish(fleet, path):
+    """silverctl publish --wait that waits: it says so on stderr after a second."""
+    waiting = subprocess.Popen([fleet.silverctl, "--config", fleet.config, "publish", "--wait", path],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert "waiting" in waiting.stderr.readline()
+    return waiting
+
+
 def test_interrupted_exits_with_130(fleet, odoo, wait):
     fleet = fleet()
     fleet.run("topology", "--apply")
@@ -354,8 +368,7 @@ def test_interrupted_exits_with_130(fleet, odoo, wait):
     fleet.start()
     wait(fleet.owns_everything, "ownership")
     fleet.run("device", "pause", "null-1")
-    waiting = subprocess.Popen([fleet.silverctl, "--config", fleet.config, "publish", "--wait", lost], stderr=subprocess.PIPE, text=True)
-    assert "waiting" in waiting.stderr.readline()           # it says so after a second
+    waiting = waiting_publish(fleet, lost)
     waiting.send_signal(signal.SIGINT)
     assert waiting.wait(10) == 130
     waiting.stderr.close()
@@ -367,7 +380,8 @@ def test_spanish_for_people_english_for_programs(fleet, odoo):
     fleet = fleet(silent=True).start()
     event = event_of(odoo, 1)
     fleet.run("publish", "--wait", fleet.file("one", event), code=1)
-    for words, env in ((("--lang", "es"), {}), ((), {"LC_ALL": "es_VE.UTF-8"}), ((), {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "es_ES"})):
+    for words, env in ((("--lang", "es"), {}), ((), {"LC_ALL": "es_VE.UTF-8"}),
+                       ((), {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "es_ES"})):
         shown = fleet.text("dlq", "show", "CT-1", *words, env=env)
         assert "Qué pasó:" in shown and "Qué hacer:" in shown and "core.no-effect" in shown, (words, env, shown)
         assert "What happened" not in shown
@@ -383,8 +397,8 @@ def on_terminal(fleet, *words, env=None):
     import struct
     import termios
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    process = subprocess.Popen([fleet.silverctl, "--config", fleet.config, *words], stdout=child, stderr=subprocess.DEVNULL,
-                               env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})})
+    process = subprocess.Popen([fleet.silverctl, "--config", fleet.config, *words], stdout=child,
+                               stderr=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})})
     os.close(child)
     text = b""
     while True:
@@ -404,7 +418,8 @@ def test_colour_on_a_terminal_only(fleet, odoo):
     fleet = fleet().start()
     fleet.run("publish", "--wait", fleet.file("one", event_of(odoo, 1)))
     assert "\x1b[32mapplied\x1b[0m" in on_terminal(fleet, "event", "last")
-    for words, env in ((("event", "last", "--no-color"), {}), (("event", "last"), {"NO_COLOR": "1"}), (("event", "last", "--json"), {})):
+    for words, env in ((("event", "last", "--no-color"), {}), (("event", "last"), {"NO_COLOR": "1"}),
+                       (("event", "last", "--json"), {})):
         assert "\x1b" not in on_terminal(fleet, *words, env=env), words
     assert "\x1b" not in fleet.text("event", "last")
     plain = re.sub(r"\x1b\[\d*m", "", on_terminal(fleet, "device", "list"))
@@ -421,7 +436,8 @@ def test_what_devices_say_cannot_command_a_terminal(fleet, lab, wait):
     road.send(message, result(contract=2, type="contract.activated"))
     road.close()
     wait(lambda: recorded(lab, [message["event"]]), "the ledger's row")
-    for words in (("event", message["event"]), ("event", message["event"], "--raw"), ("dlq", "show", message["event"]), ("dlq", "list"),
+    event = message["event"]
+    for words in (("event", event), ("event", event, "--raw"), ("dlq", "show", event), ("dlq", "list"),
                   ("contract", "CT-17071"), ("dlq", "groups"), ("device", "show", "null-1")):
         shown = fleet.text(*words)
         assert "\u009b" not in shown and "\u202e" not in shown and "\x1b" not in shown, words
@@ -431,10 +447,8 @@ def test_passwords_stay_out_of_the_process_list(fleet, lab, odoo, wait):
     fleet = fleet().start()
     wait(fleet.owns_everything, "ownership")
     fleet.run("device", "pause", "null-1")
-    waiting = subprocess.Popen([fleet.silverctl, "--config", fleet.config, "publish", "--wait", fleet.file("one", event_of(odoo, 1))],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert "waiting" in waiting.stderr.readline()
-    seen = pathlib.Path(f"/proc/{waiting.pid}/cmdline").read_text() + pathlib.Path(f"/proc/{waiting.pid}/environ").read_text()
+    waiting = waiting_publish(fleet, fleet.file("one", event_of(odoo, 1)))
+    seen = "".join(pathlib.Path(f"/proc/{waiting.pid}/{name}").read_text() for name in ("cmdline", "environ"))
     waiting.send_signal(signal.SIGINT)
     waiting.wait(10)
     waiting.stderr.close()

@@ -29,7 +29,8 @@ static void say_waiting(struct conversation *c, const json_t *body)
 
     name_of(c->worker, worker, sizeof(worker));
     if (json_object_get(body, "ahead") != NULL)
-        (void)snprintf(what, sizeof(what), _("waiting for %s (%lld jobs ahead on %s)"), worker, (long long)ahead, c->device);
+        (void)snprintf(what, sizeof(what), _("waiting for %s (%lld jobs ahead on %s)"), worker, (long long)ahead,
+                       c->device);
     else
         (void)snprintf(what, sizeof(what), _("waiting for %s: %s"), worker, sn_json_text(body, "text"));
     sn_patience_change(c->patience, what);
@@ -57,7 +58,8 @@ static bool on_reply(void *arg, const json_t *reply)
 }
 
 /* The live owner of the device. */
-static int find_owner(struct sn_ctl *ctl, const struct sn_target *target, char *worker, size_t size, struct sn_error *err)
+static int find_owner(struct sn_ctl *ctl, const struct sn_target *target, char *worker, size_t size,
+                      struct sn_error *err)
 {
     struct sn_store *store;
     json_t *survey = NULL;
@@ -81,14 +83,15 @@ static int find_owner(struct sn_ctl *ctl, const struct sn_target *target, char *
 }
 
 /* device NULL: a question about the worker itself. args: taken. */
-static json_t *request_of(const struct sn_ctl *ctl, const char *device, const char *what, json_t *args, const char *id, int timeout_ms)
+static json_t *request_of(const struct sn_ctl *ctl, const char *device, const char *what, json_t *args, const char *id,
+                          int timeout_ms)
 {
     char deadline[SN_TIME_TEXT_MAX];
     json_t *request;
 
     sn_clock_format_utc(sn_clock_wall_ms() + timeout_ms, deadline);
-    request = json_pack("{s:s, s:s, s:s, s:s*, s:s, s:s}", "schema", "silver.ctl/1", "id", id, "what", what, "device", device,
-                        "by", ctl->user, "deadline", deadline);
+    request = json_pack("{s:s, s:s, s:s, s:s*, s:s, s:s}", "schema", "silver.ctl/1", "id", id, "what", what, "device",
+                        device, "by", ctl->user, "deadline", deadline);
     if (args != NULL && json_object_set_new(request, "args", args) != 0) {
         json_decref(request);
         return NULL;
@@ -107,10 +110,11 @@ static int converse(struct sn_ctl *ctl, struct conversation *c, const json_t *re
     if (sn_ctl_broker(ctl, &broker, err) != 0)
         return -1;
     name_of(c->worker, name, sizeof(name));
-    (void)snprintf(waiting, sizeof(waiting), c->device[0] != '\0' ? _("waiting for %s, owner of %s") : _("waiting for %s"), name,
-                   c->device);
+    (void)snprintf(waiting, sizeof(waiting),
+                   c->device[0] != '\0' ? _("waiting for %s, owner of %s") : _("waiting for %s"), name, c->device);
     c->patience = sn_patience_begin(waiting);
-    rc = sn_broker_client_call(broker, "silver.ctl", c->worker, request, sn_clock_mono_ms() + timeout_ms, on_reply, c, err);
+    rc = sn_broker_client_call(broker, "silver.ctl", c->worker, request, sn_clock_mono_ms() + timeout_ms, on_reply, c,
+                               err);
     sn_patience_end(c->patience);
     if (rc != 0 && strcmp(err->code, "broker.unroutable") == 0)
         return sn_error_set(err, "owner.gone", "%s does not listen", c->worker);
@@ -145,7 +149,8 @@ int sn_ctl_ask_owner(struct sn_ctl *ctl, const struct sn_target *target, const c
     return rc;
 }
 
-int sn_ctl_ask_worker(struct sn_ctl *ctl, const char *worker, const char *what, int timeout_ms, json_t **ret, struct sn_error *err)
+int sn_ctl_ask_worker(struct sn_ctl *ctl, const char *worker, const char *what, int timeout_ms, json_t **ret,
+                      struct sn_error *err)
 {
     char id[SN_UUID_TEXT_MAX];
     struct conversation c = { .id = id, .worker = worker, .device = "" };

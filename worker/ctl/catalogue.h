@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The catalogue of causes: for each stable code what happened, what holds now, and what to do. `dlq show`, `event`, the runbook
- * (docs/runbook.md) and the translations all come from this one table; ledger, log and JSON hold codes and arguments only.
+ * The catalogue of causes: for each stable code what happened, what holds now, and what to do. `dlq show`, `event`, the
+ * runbook (docs/runbook.md) and the translations all come from this one table; ledger, log and JSON hold codes and
+ * arguments only.
  *
  * A sentence may name arguments of the code as %{name}; %{target} is always given. Thread: any, no state.
  */

@@ -28,14 +28,16 @@ static json_t *gate_document(const json_t *gate)
 {
     if (!json_is_object(gate) || strcmp(sn_json_text(gate, "state"), "closed") != 0)
         return json_pack("{s:s}", "state", "open");
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "state", "closed", "code", sn_json_text(gate, "code"), "why",
-                     sn_json_text(gate, "why"), "by", sn_json_text(gate, "by"), "since",
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "state", "closed", "code", sn_json_text(gate, "code"),
+                     "why", sn_json_text(gate, "why"), "by", sn_json_text(gate, "by"), "since",
                      time_or_null(sn_json_number(gate, "since")), "until", time_or_null(sn_json_number(gate, "until")),
-                     "probe", time_or_null(sn_json_number(gate, "probe")), "person", strcmp(sn_json_text(gate, "lock"), "person") == 0);
+                     "probe", time_or_null(sn_json_number(gate, "probe")), "person",
+                     strcmp(sn_json_text(gate, "lock"), "person") == 0);
 }
 
 /* Messages that are ready; null when the queue is not there. */
-static int ready_of(struct sn_broker_client *broker, const char *device, const char *suffix, json_t **ret, struct sn_error *err)
+static int ready_of(struct sn_broker_client *broker, const char *device, const char *suffix, json_t **ret,
+                    struct sn_error *err)
 {
     char queue[128];
     int ready, consumers;
@@ -69,11 +71,12 @@ static int device_row(struct sn_ctl *ctl, const struct sn_target *target, json_t
     owner = json_object_get(survey, "owner");
     unsaved = json_object_get(survey, "unsaved");
     owned = json_is_object(owner) && sn_json_true(owner, "alive") && !sn_json_true(owner, "released");
-    *ret = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "device", target->id, "uid", target->uid, "driver",
-                     target->driver, "owner", owned ? json_string(sn_json_text(owner, "worker")) : json_null(), "epoch",
-                     json_is_object(owner) ? json_integer(sn_json_number(owner, "epoch")) : json_null(), "gate",
-                     gate_document(json_object_get(survey, "gate")), "ready", ready, "bulk", bulk, "unsaved",
-                     (json_int_t)sn_json_number(unsaved, "writes"));
+    *ret =
+        json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "device", target->id, "uid", target->uid, "driver",
+                  target->driver, "owner", owned ? json_string(sn_json_text(owner, "worker")) : json_null(), "epoch",
+                  json_is_object(owner) ? json_integer(sn_json_number(owner, "epoch")) : json_null(), "gate",
+                  gate_document(json_object_get(survey, "gate")), "ready", ready, "bulk", bulk, "unsaved",
+                  (json_int_t)sn_json_number(unsaved, "writes"));
     json_decref(survey);
     return *ret != NULL ? 0 : sn_error_oom(err);
 }
@@ -106,7 +109,8 @@ int sn_cmd_device_show(struct sn_ctl *ctl, const struct sn_args *args, struct sn
 
     if (sn_ctl_target(ctl, args->words[0], &target, err) != 0 || device_row(ctl, target, &row, err) != 0)
         return -1;
-    if (sn_ctl_pg(ctl, &pg, err) != 0 || sn_past_device(pg, target->uid, 10, ctl->timeout_ms, &past, err) != 0) {
+    if (sn_ctl_pg(ctl, &pg, err) != 0 ||
+        sn_past_device(pg, target->uid, target->id, 10, ctl->timeout_ms, &past, err) != 0) {
         json_decref(row);
         return -1;
     }
@@ -222,7 +226,8 @@ static int publish_gate(struct sn_ctl *ctl, const struct sn_target *target, cons
     return sn_broker_client_publish(broker, pub, sn_clock_mono_ms() + ctl->timeout_ms, err);
 }
 
-/* Nobody owns the device, so nobody can carry the order out: it goes to the ledger (confirmed) and where the next owner looks. */
+/* Nobody owns the device, so nobody can carry the order out: it goes to the ledger (confirmed) and where the next owner
+ * looks. */
 static int leave_order(struct sn_ctl *ctl, const struct sn_target *target, const json_t *gate, struct sn_error *err)
 {
     bool closed = strcmp(sn_json_text(gate, "state"), "closed") == 0;
@@ -233,8 +238,9 @@ static int leave_order(struct sn_ctl *ctl, const struct sn_target *target, const
     if (publish_gate(ctl, target, gate, err) != 0 || sn_ctl_store(ctl, &store, err) != 0)
         return -1;
     stored = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "state", sn_json_text(gate, "state"), "lock",
-                       closed ? "person" : "", "code", sn_json_text(gate, "code"), "why", sn_json_text(gate, "why"), "by", sn_json_text(gate, "by"), "since",
-                       (json_int_t)sn_json_time(gate, "since"), "until", (json_int_t)sn_json_time(gate, "until"));
+                       closed ? "person" : "", "code", sn_json_text(gate, "code"), "why", sn_json_text(gate, "why"),
+                       "by", sn_json_text(gate, "by"), "since", (json_int_t)sn_json_time(gate, "since"), "until",
+                       (json_int_t)sn_json_time(gate, "until"));
     rc = stored != NULL ? sn_store_gate_put(store, target->uid, stored, err) : sn_error_oom(err);
     json_decref(stored);
     return rc;
@@ -243,15 +249,18 @@ static int leave_order(struct sn_ctl *ctl, const struct sn_target *target, const
 /* The order as a document; --until and --why judged. */
 static int gate_of(const struct sn_ctl *ctl, const struct sn_args *args, bool pause, json_t **ret, struct sn_error *err)
 {
-    const char *why = args->value[SN_FLAG_WHY] != NULL ? args->value[SN_FLAG_WHY] : "", *until = args->value[SN_FLAG_UNTIL];
+    const char *why = args->value[SN_FLAG_WHY] != NULL ? args->value[SN_FLAG_WHY] : "",
+               *until = args->value[SN_FLAG_UNTIL];
     int64_t since_ms = sn_clock_wall_ms(), until_ms = 0;
 
     if (until != NULL && (until_ms = parse_until(until, since_ms)) <= since_ms)
-        return sn_error_set(err, "usage.until", "--until wants a time to come: 06:00, 2h, 30m, or 2026-11-23T06:00:00-04:00");
+        return sn_error_set(err, "usage.until",
+                            "--until wants a time to come: 06:00, 2h, 30m, or 2026-11-23T06:00:00-04:00");
     if (strlen(why) > 150)
         return sn_error_set(err, "usage.why", "--why takes at most 150 bytes");
-    *ret = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "state", pause ? "closed" : "open", "code", pause ? "person.pause" : "",
-                     "why", why, "by", ctl->user, "since", time_or_null(since_ms), "until", time_or_null(until_ms));
+    *ret = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "state", pause ? "closed" : "open", "code",
+                     pause ? "person.pause" : "", "why", why, "by", ctl->user, "since", time_or_null(since_ms), "until",
+                     time_or_null(until_ms));
     return *ret != NULL ? 0 : sn_error_set(err, "usage.why", "--why must be UTF-8");
 }
 
@@ -263,7 +272,9 @@ static int order(struct sn_ctl *ctl, const struct sn_args *args, bool pause, str
 
     if (gate_of(ctl, args, pause, &gate, err) != 0)
         return -1;
-    request = pause ? json_pack("{s:O, s:O}", "why", json_object_get(gate, "why"), "until", json_object_get(gate, "until")) : NULL;
+    request =
+        pause ? json_pack("{s:O, s:O}", "why", json_object_get(gate, "why"), "until", json_object_get(gate, "until"))
+              : NULL;
     if (sn_ctl_target(ctl, args->words[0], &target, err) != 0) {
         json_decref(request);
         json_decref(gate);

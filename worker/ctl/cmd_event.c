@@ -73,7 +73,8 @@ int sn_cmd_dlq_list(struct sn_ctl *ctl, const struct sn_args *args, struct sn_er
     size_t i;
 
     if (limit < 0 || sn_ctl_pg(ctl, &pg, err) != 0 ||
-        sn_past_letters(pg, args->value[SN_FLAG_CAUSE], args->value[SN_FLAG_DEVICE], limit, ctl->timeout_ms, &list, err) != 0)
+        sn_past_letters(pg, args->value[SN_FLAG_CAUSE], args->value[SN_FLAG_DEVICE], limit, ctl->timeout_ms, &list,
+                        err) != 0)
         return -1;
     json_array_foreach (json_object_get(list, "letters"), i, letter)
         add_sentences(letter);

@@ -34,8 +34,8 @@ static void message_fini(struct message *m)
     json_decref(m->body);
 }
 
-/* Shape and meaning, as the worker will judge them. Whether inline secrets are taken is the fleet's own setting: warned of, not
- * refused. */
+/* Shape and meaning, as the worker will judge them. Whether inline secrets are taken is the fleet's own setting: warned
+ * of, not refused. */
 static int judge(struct sn_ctl *ctl, const struct message *m, struct sn_error *err)
 {
     struct sn_event_policy policy = { 0 };
@@ -49,12 +49,13 @@ static int judge(struct sn_ctl *ctl, const struct message *m, struct sn_error *e
         return 0;
     }
     if (strcmp(refusal.code, "event.inline-secret") == 0) {
-        sn_ctl_say(_("%s: holds a secret in clear (%s): the fleet takes it only where secrets.inline is allowed"), m->path,
-                   refusal.path);
+        sn_ctl_say(_("%s: holds a secret in clear (%s): the fleet takes it only where secrets.inline is allowed"),
+                   m->path, refusal.path);
         return 0;
     }
-    return sn_error_set(err, strncmp(refusal.code, "event.", 6) == 0 ? refusal.code : "event.invalid", "%s: %s%s%s (%s)",
-                        m->path, refusal.path, refusal.path[0] != '\0' ? ": " : "", refusal.rule, refusal.code);
+    return sn_error_set(err, strncmp(refusal.code, "event.", 6) == 0 ? refusal.code : "event.invalid",
+                        "%s: %s%s%s (%s)", m->path, refusal.path, refusal.path[0] != '\0' ? ": " : "", refusal.rule,
+                        refusal.code);
 }
 
 /* contract.<action>.<device>, command.<what>.<device>, bulk.<action>.<device> */
@@ -122,8 +123,9 @@ static const char *username_of(const struct message *m)
 
 static json_t *document_of(const struct message *m)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:n, s:s, s:s}", "event", m->id, "type", m->type, "routing_key", m->routing_key,
-                     "device", m->device, "confirmed", 1, "outcome", "ref", ref_of(m), "username", username_of(m));
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:n, s:s, s:s}", "event", m->id, "type", m->type, "routing_key",
+                     m->routing_key, "device", m->device, "confirmed", 1, "outcome", "ref", ref_of(m), "username",
+                     username_of(m));
 }
 
 /* ---- --wait ---- */
@@ -142,12 +144,14 @@ static void say_standing(struct sn_patience *patience, const char *id, const jso
         (void)snprintf(what, sizeof(what), _("%.8s waits for %s: %s"), id, sn_json_text(waiting, "target"),
                        sn_json_text(waiting, "code"));
     else
-        (void)snprintf(what, sizeof(what), _("%.8s is in progress, run %lld"), id, (long long)sn_json_number(event, "run"));
+        (void)snprintf(what, sizeof(what), _("%.8s is in progress, run %lld"), id,
+                       (long long)sn_json_number(event, "run"));
     sn_patience_change(patience, what);
 }
 
 /* Until the ledger knows the final outcome. *ret_event: the event's document. */
-static int wait_for(struct sn_ctl *ctl, const struct message *m, int64_t deadline_ms, json_t **ret_event, struct sn_error *err)
+static int wait_for(struct sn_ctl *ctl, const struct message *m, int64_t deadline_ms, json_t **ret_event,
+                    struct sn_error *err)
 {
     struct sn_patience *patience;
     struct sn_pg *pg;
@@ -156,7 +160,8 @@ static int wait_for(struct sn_ctl *ctl, const struct message *m, int64_t deadlin
 
     if (sn_ctl_pg(ctl, &pg, err) != 0)
         return -1;
-    (void)snprintf(what, sizeof(what), _("waiting for the owner of %s: no run of %.8s is recorded yet"), m->device, m->id);
+    (void)snprintf(what, sizeof(what), _("waiting for the owner of %s: no run of %.8s is recorded yet"), m->device,
+                   m->id);
     patience = sn_patience_begin(what);
     for (;;) {
         json_t *event = NULL;
@@ -171,7 +176,8 @@ static int wait_for(struct sn_ctl *ctl, const struct message *m, int64_t deadlin
             break;
         json_decref(event);
         if (sn_clock_mono_ms() >= deadline_ms) {
-            rc = sn_error_set(err, "wait.timeout", "%.8s is not final yet; it goes on: silverctl event %.8s", m->id, m->id);
+            rc = sn_error_set(err, "wait.timeout", "%.8s is not final yet; it goes on: silverctl event %.8s", m->id,
+                              m->id);
             break;
         }
         (void)nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);

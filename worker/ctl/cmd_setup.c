@@ -126,8 +126,9 @@ static int check_store(struct sn_ctl *ctl, char *text, size_t size, struct sn_er
     if (sn_ctl_store(ctl, &store, err) != 0 || sn_store_check(store, &skew_ms, err) != 0 ||
         sn_store_is_whole(store, &whole, err) != 0)
         return -1;
-    (void)snprintf(text, size, whole ? _("%s:%d: noeviction, clock differs by %lld ms, records are whole")
-                                     : _("%s:%d: noeviction, clock differs by %lld ms, records are not (yet) whole"),
+    (void)snprintf(text, size,
+                   whole ? _("%s:%d: noeviction, clock differs by %lld ms, records are whole")
+                         : _("%s:%d: noeviction, clock differs by %lld ms, records are not (yet) whole"),
                    ctl->store_conf.host, ctl->store_conf.port, (long long)skew_ms);
     return 0;
 }
@@ -160,7 +161,10 @@ int sn_cmd_check_config(struct sn_ctl *ctl, const struct sn_args *args, struct s
         const char *what;
         check_fn *fn;
     } parts[] = {
-        { "inventory", check_inventory }, { "broker", check_broker }, { "redis", check_store }, { "ledger", check_ledger },
+        { "inventory", check_inventory },
+        { "broker", check_broker },
+        { "redis", check_store },
+        { "ledger", check_ledger },
     };
     json_t *checks = json_array(), *faults = json_array();
     size_t bad;
@@ -174,8 +178,8 @@ int sn_cmd_check_config(struct sn_ctl *ctl, const struct sn_args *args, struct s
         (void)json_array_append_new(checks, result);
     }
     bad = json_array_size(faults);
-    if (sn_ctl_answer(ctl, "config",
-                      json_pack("{s:b, s:o, s:o}", "ok", bad == 0, "checks", checks, "faults", faults), sn_view_config, err) != 0)
+    if (sn_ctl_answer(ctl, "config", json_pack("{s:b, s:o, s:o}", "ok", bad == 0, "checks", checks, "faults", faults),
+                      sn_view_config, err) != 0)
         return -1;
     return bad == 0 ? SN_EXIT_OK : SN_EXIT_CONFIG;
 }

@@ -83,9 +83,8 @@ static void fill(struct sn_ctl *ctl, const struct sn_options *o)
                                               .db = (int)o->redis.db,
                                               .timeout_ms = (int)o->redis.timeout,
                                               .replicas = (int)o->redis.replicas };
-    ctl->ladder = (struct sn_ladder){
-        { o->ladder.level_1, o->ladder.level_2, o->ladder.level_3, o->ladder.level_4, o->ladder.level_5 }
-    };
+    ctl->ladder = (struct sn_ladder){ { o->ladder.level_1, o->ladder.level_2, o->ladder.level_3, o->ladder.level_4,
+                                        o->ladder.level_5 } };
 }
 
 int sn_ctl_configure(struct sn_ctl *ctl, const struct sn_line *line, struct sn_error *err)
@@ -108,7 +107,8 @@ int sn_ctl_configure(struct sn_ctl *ctl, const struct sn_line *line, struct sn_e
 int sn_ctl_password(struct sn_ctl *ctl, enum sn_password which, const char **ret, struct sn_error *err)
 {
     struct sn_ctl_conf *c = ctl->conf;
-    const char *const references[] = { c->options.broker.password, c->options.redis.password, c->options.ledger.reader_password };
+    const char *const references[] = { c->options.broker.password, c->options.redis.password,
+                                       c->options.ledger.reader_password };
     static const char *const names[] = { "broker.password", "redis.password", "ledger.reader_password" };
 
     if (references[which][0] != '\0' && !c->resolved[which]) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * silverctl's settings: the same file, environment and names as silverd's, of which it reads the few that it needs (docs/configuration.md).
+ * silverctl's settings: the same file, environment and names as silverd's, of which it reads the few that it needs
+ * (docs/configuration.md).
  */
 #ifndef SN_WORKER_CTL_CONF_H
 #define SN_WORKER_CTL_CONF_H

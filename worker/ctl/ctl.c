@@ -86,7 +86,9 @@ int sn_ctl_target(struct sn_ctl *ctl, const char *id, const struct sn_target **r
     if (sn_ctl_inventory(ctl, &inventory, err) != 0)
         return -1;
     *ret = sn_inventory_by_id(inventory, id);
-    return *ret != NULL ? 0 : sn_error_set(err, "device.not-found", "%s is not in the inventory %s", id, ctl->inventory_path);
+    return *ret != NULL
+               ? 0
+               : sn_error_set(err, "device.not-found", "%s is not in the inventory %s", id, ctl->inventory_path);
 }
 
 void sn_ctl_close(struct sn_ctl *ctl)
@@ -114,11 +116,11 @@ int sn_ctl_exit_of(const struct sn_error *err)
         const char *code; /* "x." = the whole area, ".x" = in every area */
         int exit;
     } table[] = {
-        { "usage.", SN_EXIT_USAGE },         { ".not-found", SN_EXIT_NOT_FOUND }, { ".timeout", SN_EXIT_RUNNING },
-        { "event.", SN_EXIT_INVALID },       { "document.", SN_EXIT_INVALID }, { "config.", SN_EXIT_CONFIG },
-        { "inventory.", SN_EXIT_CONFIG },    { "secret.", SN_EXIT_CONFIG },   { "schema.", SN_EXIT_CONFIG },
-        { "file.", SN_EXIT_USAGE },          { "broker.", SN_EXIT_UNREACHABLE }, { "pg.", SN_EXIT_UNREACHABLE },
-        { "store.", SN_EXIT_UNREACHABLE },   { "owner.", SN_EXIT_UNREACHABLE }, { "ledger.", SN_EXIT_UNREACHABLE },
+        { "usage.", SN_EXIT_USAGE },       { ".not-found", SN_EXIT_NOT_FOUND }, { ".timeout", SN_EXIT_RUNNING },
+        { "event.", SN_EXIT_INVALID },     { "document.", SN_EXIT_INVALID },    { "config.", SN_EXIT_CONFIG },
+        { "inventory.", SN_EXIT_CONFIG },  { "secret.", SN_EXIT_CONFIG },       { "schema.", SN_EXIT_CONFIG },
+        { "file.", SN_EXIT_USAGE },        { "broker.", SN_EXIT_UNREACHABLE },  { "pg.", SN_EXIT_UNREACHABLE },
+        { "store.", SN_EXIT_UNREACHABLE }, { "owner.", SN_EXIT_UNREACHABLE },   { "ledger.", SN_EXIT_UNREACHABLE },
     };
     size_t len = strlen(err->code);
 

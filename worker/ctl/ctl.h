@@ -3,9 +3,10 @@
  * silverctl: what people ask the fleet. It never opens a device: plans and tests are asked of the device's owner over
  * silver.ctl, the past is read from the ledger (read-only role), the present from Redis and the broker.
  *
- * stdout is the answer, stderr progress and errors. Each command first gathers one JSON document and then either prints it
- * (--json: English keys, UTC, never coloured or translated) or renders it as text: a view is a pure function of the document.
- * Thread: one.
+ * stdout is the answer, stderr progress and errors. Each command first gathers one JSON document and then either prints
+ * it
+ * (--json: English keys, UTC, never coloured or translated) or renders it as text: a view is a pure function of the
+ * document. Thread: one.
  */
 #ifndef SN_WORKER_CTL_CTL_H
 #define SN_WORKER_CTL_CTL_H
@@ -25,9 +26,9 @@
 
 /* sysexits where there is one. */
 enum sn_exit {
-    SN_EXIT_OK = 0,           /* done, or nothing to do */
-    SN_EXIT_OUTCOME = 1,      /* it ran, and the outcome is not good */
-    SN_EXIT_CHANGES = 3,      /* plan --exit-code: something would change */
+    SN_EXIT_OK = 0,      /* done, or nothing to do */
+    SN_EXIT_OUTCOME = 1, /* it ran, and the outcome is not good */
+    SN_EXIT_CHANGES = 3, /* plan --exit-code: something would change */
     SN_EXIT_NOT_FOUND = 4,
     SN_EXIT_USAGE = 64,
     SN_EXIT_INVALID = 65,     /* invalid event */
@@ -76,9 +77,9 @@ struct sn_args {
 struct sn_ctl {
     struct sn_out out;
     bool json;
-    int timeout_ms; /* how long a person waits for an answer */
+    int timeout_ms;   /* how long a person waits for an answer */
     const char *user; /* who asks: gates, audit */
-    int64_t now_ms; /* wall clock at the start: the same "today" in the whole answer */
+    int64_t now_ms;   /* wall clock at the start: the same "today" in the whole answer */
     const char *inventory_path;
     struct sn_broker_conf broker_conf;
     struct sn_pg_conf pg_conf;
@@ -94,10 +95,10 @@ struct sn_ctl {
 };
 
 struct sn_command {
-    const char *name;    /* "device list" */
-    const char *words;   /* what follows it: "ID…" */
-    const char *help;    /* one line */
-    unsigned flags;      /* 1u << SN_FLAG_… that it takes */
+    const char *name;  /* "device list" */
+    const char *words; /* what follows it: "ID…" */
+    const char *help;  /* one line */
+    unsigned flags;    /* 1u << SN_FLAG_… that it takes */
     int words_min, words_max;
     /* Returns an exit code; -1 after filling err, from whose code main derives the exit code. */
     int (*run)(struct sn_ctl *ctl, const struct sn_args *args, struct sn_error *err);
@@ -148,9 +149,10 @@ int sn_ctl_exit_of(const struct sn_error *err);
 
 typedef void sn_render(struct sn_out *out, const json_t *document, int64_t now_ms);
 
-/* Prints one document: as JSON of ctl/v1 (with `schema` and `output` added), or rendered. Takes the reference. -1 when stdout is
- * gone or memory ran out. */
-int sn_ctl_answer(struct sn_ctl *ctl, const char *output, json_t *document, sn_render *render, struct sn_error *err) SN_MUSTCHECK;
+/* Prints one document: as JSON of ctl/v1 (with `schema` and `output` added), or rendered. Takes the reference. -1 when
+ * stdout is gone or memory ran out. */
+int sn_ctl_answer(struct sn_ctl *ctl, const char *output, json_t *document, sn_render *render,
+                  struct sn_error *err) SN_MUSTCHECK;
 /* Prints a list: with --json one line for each element, else the whole document rendered. Takes the reference. */
 int sn_ctl_answer_list(struct sn_ctl *ctl, const char *output, json_t *document, const char *key, sn_render *render,
                        struct sn_error *err) SN_MUSTCHECK;
@@ -164,8 +166,8 @@ struct sn_patience *sn_patience_begin(const char *what); /* NULL on memory: then
 void sn_patience_change(struct sn_patience *p, const char *what);
 void sn_patience_end(struct sn_patience *p);
 
-/* Asks the owner of a target over silver.ctl and waits for its answer (the reply's `body`; new reference). args: taken, may be
- * NULL. Errors: owner.none, owner.gone, owner.timeout, or the code of the owner's own error. */
+/* Asks the owner of a target over silver.ctl and waits for its answer (the reply's `body`; new reference). args: taken,
+ * may be NULL. Errors: owner.none, owner.gone, owner.timeout, or the code of the owner's own error. */
 int sn_ctl_ask_owner(struct sn_ctl *ctl, const struct sn_target *target, const char *what, json_t *args, json_t **ret,
                      struct sn_error *err) SN_MUSTCHECK;
 

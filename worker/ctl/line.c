@@ -13,7 +13,8 @@ static const struct sn_command *find_command(const char *first, const char *seco
             *words = 1;
             return c;
         }
-        if (second != NULL && strncmp(c->name, first, len) == 0 && c->name[len] == ' ' && strcmp(c->name + len + 1, second) == 0) {
+        if (second != NULL && strncmp(c->name, first, len) == 0 && c->name[len] == ' ' &&
+            strcmp(c->name + len + 1, second) == 0) {
             *words = 2;
             return c;
         }
@@ -94,7 +95,8 @@ static int take_option(struct sn_line *line, struct cursor *c, struct sn_error *
         line->args.value[o->flag] = value;
         return 0;
     }
-    if (strchr(plain, '.') != NULL && equals != NULL && line->settings_n < sizeof(line->settings) / sizeof(line->settings[0])) {
+    if (strchr(plain, '.') != NULL && equals != NULL &&
+        line->settings_n < sizeof(line->settings) / sizeof(line->settings[0])) {
         line->settings[line->settings_n++] = name;
         return 0;
     }
@@ -145,8 +147,8 @@ int sn_line_parse(int argc, char **argv, struct sn_line *ret, struct sn_error *e
     if (n > 0) {
         ret->command = find_command(words[0], n > 1 ? words[1] : NULL, &used);
         if (ret->command == NULL)
-            return sn_error_set(err, "usage.command", "there is no command %s%s%s: silverctl --help lists them", words[0],
-                                n > 1 ? " " : "", n > 1 ? words[1] : "");
+            return sn_error_set(err, "usage.command", "there is no command %s%s%s: silverctl --help lists them",
+                                words[0], n > 1 ? " " : "", n > 1 ? words[1] : "");
     }
     if (ret->help || ret->version)
         return 0;
@@ -163,7 +165,8 @@ static void option_line(struct sn_out *out, const char *name, const char *value_
 {
     char text[64];
 
-    (void)snprintf(text, sizeof(text), "--%s%s%s", name, value_name != NULL ? " " : "", value_name != NULL ? value_name : "");
+    (void)snprintf(text, sizeof(text), "--%s%s%s", name, value_name != NULL ? " " : "",
+                   value_name != NULL ? value_name : "");
     sn_out_text(out, "  ");
     sn_out_pad(out, SN_STYLE_PLAIN, text, 20);
     sn_out_text(out, " %s\n", _(help));
@@ -204,8 +207,11 @@ void sn_line_help(struct sn_out *out, const struct sn_command *command)
     sn_out_text(out, "\n%s\n", _("Options of every command:"));
     for (size_t i = 0; i < sizeof(common_options) / sizeof(common_options[0]); i++)
         option_line(out, common_options[i].name, common_options[i].value_name, common_options[i].help);
-    option_line(out, "section.key=VALUE", NULL, N_("a setting of the configuration, stronger than file and environment"));
+    option_line(out, "section.key=VALUE", NULL,
+                N_("a setting of the configuration, stronger than file and environment"));
     sn_out_text(out, "\n%s\n",
-                _("Exit codes: 0 done, 1 ran but the outcome is not good, 3 plan --exit-code: would change, 4 not found, 64 usage,\n"
-                  "65 invalid event, 69 broker, ledger, Redis or owner not reachable, 75 still running, 78 configuration, 130 interrupted."));
+                _("Exit codes: 0 done, 1 ran but the outcome is not good, 3 plan --exit-code: would change, 4 not "
+                  "found, 64 usage,\n"
+                  "65 invalid event, 69 broker, ledger, Redis or owner not reachable, 75 still running, 78 "
+                  "configuration, 130 interrupted."));
 }

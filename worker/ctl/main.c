@@ -41,7 +41,8 @@ static bool is_utf8_locale(const char *name)
     return name != NULL && (strcasestr(name, "utf-8") != NULL || strcasestr(name, "utf8") != NULL);
 }
 
-/* --lang, else LC_ALL, LC_MESSAGES, LANG. The locale itself need not be installed: the texts are our own, C.UTF-8 carries them. */
+/* --lang, else LC_ALL, LC_MESSAGES, LANG. The locale itself need not be installed: the texts are our own, C.UTF-8
+ * carries them. */
 static void set_language(const char *asked)
 {
     static const char *const variables[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
@@ -56,7 +57,8 @@ static void set_language(const char *asked)
         (void)snprintf(short_name, sizeof(short_name), "%.*s", (int)strcspn(language, "_.@"), language);
     if (!is_utf8_locale(setlocale(LC_CTYPE, "")))
         (void)setlocale(LC_CTYPE, "C.UTF-8");
-    if (short_name[0] == '\0' || strcmp(short_name, "C") == 0 || strcmp(short_name, "POSIX") == 0 || strcmp(short_name, "en") == 0)
+    if (short_name[0] == '\0' || strcmp(short_name, "C") == 0 || strcmp(short_name, "POSIX") == 0 ||
+        strcmp(short_name, "en") == 0)
         return;
     (void)setlocale(LC_MESSAGES, "C.UTF-8");
     (void)setenv("LANGUAGE", short_name, 1);
@@ -110,8 +112,8 @@ static int fail(const struct sn_line *line, const struct sn_error *err)
 
     sn_ctl_say("silverctl: %s [%s]", err->text, err->code);
     if (line->json) {
-        document = json_pack("{s:s, s:s, s:s, s:s, s:i}", "schema", "silver.ctl/1", "output", "error", "code", err->code, "text",
-                             err->text, "exit", code);
+        document = json_pack("{s:s, s:s, s:s, s:s, s:i}", "schema", "silver.ctl/1", "output", "error", "code",
+                             err->code, "text", err->text, "exit", code);
         text = document != NULL ? json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         if (text != NULL)
             (void)puts(text);

@@ -11,8 +11,8 @@
 #include "common/base/text.h"
 
 static const char *const style_codes[] = {
-    [SN_STYLE_PLAIN] = "", [SN_STYLE_GOOD] = "\x1b[32m", [SN_STYLE_DIM] = "\x1b[90m", [SN_STYLE_WARN] = "\x1b[33m",
-    [SN_STYLE_BAD] = "\x1b[31m", [SN_STYLE_BOLD] = "\x1b[1m",
+    [SN_STYLE_PLAIN] = "",        [SN_STYLE_GOOD] = "\x1b[32m", [SN_STYLE_DIM] = "\x1b[90m",
+    [SN_STYLE_WARN] = "\x1b[33m", [SN_STYLE_BAD] = "\x1b[31m",  [SN_STYLE_BOLD] = "\x1b[1m",
 };
 
 enum sn_style sn_style_of(const char *word)
@@ -21,14 +21,29 @@ enum sn_style sn_style_of(const char *word)
         const char *word;
         enum sn_style style;
     } table[] = {
-        { "applied", SN_STYLE_GOOD },      { "ok", SN_STYLE_GOOD },          { "open", SN_STYLE_GOOD },
-        { "observed", SN_STYLE_GOOD },     { "unchanged", SN_STYLE_DIM },    { "superseded", SN_STYLE_DIM },
-        { "discarded", SN_STYLE_DIM },     { "again", SN_STYLE_DIM },        { "acknowledged", SN_STYLE_WARN },
-        { "progress", SN_STYLE_WARN },     { "unknown", SN_STYLE_WARN },     { "unreachable", SN_STYLE_WARN },
-        { "transient-job", SN_STYLE_WARN }, { "transient-device", SN_STYLE_WARN }, { "conflict", SN_STYLE_WARN },
-        { "dead", SN_STYLE_BAD },          { "rejected", SN_STYLE_BAD },     { "closed", SN_STYLE_BAD },
-        { "permanent", SN_STYLE_BAD },     { "auth", SN_STYLE_BAD },         { "bug", SN_STYLE_BAD },
-        { "invalid", SN_STYLE_BAD },       { "stuck", SN_STYLE_BAD },
+        { "applied", SN_STYLE_GOOD },
+        { "ok", SN_STYLE_GOOD },
+        { "open", SN_STYLE_GOOD },
+        { "observed", SN_STYLE_GOOD },
+        { "unchanged", SN_STYLE_DIM },
+        { "superseded", SN_STYLE_DIM },
+        { "discarded", SN_STYLE_DIM },
+        { "again", SN_STYLE_DIM },
+        { "acknowledged", SN_STYLE_WARN },
+        { "progress", SN_STYLE_WARN },
+        { "unknown", SN_STYLE_WARN },
+        { "unreachable", SN_STYLE_WARN },
+        { "transient-job", SN_STYLE_WARN },
+        { "transient-device", SN_STYLE_WARN },
+        { "conflict", SN_STYLE_WARN },
+        { "dead", SN_STYLE_BAD },
+        { "rejected", SN_STYLE_BAD },
+        { "closed", SN_STYLE_BAD },
+        { "permanent", SN_STYLE_BAD },
+        { "auth", SN_STYLE_BAD },
+        { "bug", SN_STYLE_BAD },
+        { "invalid", SN_STYLE_BAD },
+        { "stuck", SN_STYLE_BAD },
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (strcmp(word, table[i].word) == 0)
@@ -260,7 +275,7 @@ void sn_json_words(const json_t *object, struct sn_buf *out)
     json_t *value;
     bool first = true;
 
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach ((json_t *)object, key, value) {
         if (!first)
             sn_buf_adds(out, ", ");
         first = false;

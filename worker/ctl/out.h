@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How silverctl writes text: one buffer for stdout, tables that fit the terminal, colours that carry nothing by themselves.
+ * How silverctl writes text: one buffer for stdout, tables that fit the terminal, colours that carry nothing by
+ * themselves.
  *
- * Everything that came from elsewhere (device replies, names, codes) is escaped here, so that no view can forget it. The
- * functions are pure: they write into the buffer, and the caller writes the buffer to a file. Thread: one owner.
+ * Everything that came from elsewhere (device replies, names, codes) is escaped here, so that no view can forget it.
+ * The functions are pure: they write into the buffer, and the caller writes the buffer to a file. Thread: one owner.
  */
 #ifndef SN_WORKER_CTL_OUT_H
 #define SN_WORKER_CTL_OUT_H

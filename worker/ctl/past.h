@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the ledger says, as documents (read-only role). Times are UTC text, keys English. Blocking, within timeout_ms a query.
- * Errors: event.not-found, contract.not-found, usage.ambiguous, ledger.no-tables, ledger.unreadable, pg.*.
+ * What the ledger says, as documents (read-only role). Times are UTC text, keys English. Blocking, within timeout_ms a
+ * query. Errors: event.not-found, contract.not-found, usage.ambiguous, ledger.no-tables, ledger.unreadable, pg.*.
  */
 #ifndef SN_WORKER_CTL_PAST_H
 #define SN_WORKER_CTL_PAST_H
@@ -15,12 +15,12 @@
 /* name: a unique prefix of an event id, a contract's ref (its newest event), or "last". */
 int sn_past_event_id(struct sn_pg *pg, const char *name, int timeout_ms, char ret[SN_UUID_TEXT_MAX],
                      struct sn_error *err) SN_MUSTCHECK;
-/* The output `event` of ctl/v1: {"event", "state", "outcome", …, "targets", "runs", "log", "letters"}. New reference; for the
- * others below too. */
+/* The output `event` of ctl/v1: {"event", "state", "outcome", …, "targets", "runs", "log", "letters"}. New reference;
+ * for the others below too. */
 int sn_past_event(struct sn_pg *pg, const char *id, int timeout_ms, json_t **ret, struct sn_error *err) SN_MUSTCHECK;
-/* {"state": "progress"|"final", "outcome": …, "code": …, "run": n} or event.not-found: what publish --wait looks at. */
+/* The event without runs, transcript and letters, or event.not-found: what publish --wait looks at. */
 int sn_past_outcome(struct sn_pg *pg, const char *id, int timeout_ms, json_t **ret, struct sn_error *err) SN_MUSTCHECK;
-/* name: ref, contract id, or <ns>/<contract id>. {"ref", "ns", "contract_id", "wanted", "targets": […], "events": […]}. */
+/* name: ref, contract id, or <ns>/<contract id>. {"ref", "ns", "contract_id", "wanted", "targets", "events"}. */
 int sn_past_contract(struct sn_pg *pg, const char *name, int limit, int timeout_ms, json_t **ret,
                      struct sn_error *err) SN_MUSTCHECK;
 /* Open letters, newest first; cause and device may be NULL. {"letters": […], "count": n}. */
@@ -28,7 +28,9 @@ int sn_past_letters(struct sn_pg *pg, const char *cause, const char *device, int
                     struct sn_error *err) SN_MUSTCHECK;
 /* {"groups": […], "count": n}. */
 int sn_past_letter_groups(struct sn_pg *pg, int timeout_ms, json_t **ret, struct sn_error *err) SN_MUSTCHECK;
-/* {"contracts": n, "letters": n, "log": [newest exchanges]} of a target, by its uid. */
-int sn_past_device(struct sn_pg *pg, const char *uid, int limit, int timeout_ms, json_t **ret, struct sn_error *err) SN_MUSTCHECK;
+/* {"contracts": n, "letters": n, "log": [newest exchanges]} of a target: by its uid, and its id, by which letters name
+ * it. */
+int sn_past_device(struct sn_pg *pg, const char *uid, const char *id, int limit, int timeout_ms, json_t **ret,
+                   struct sn_error *err) SN_MUSTCHECK;
 
 #endif

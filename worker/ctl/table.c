@@ -5,7 +5,7 @@
 
 #include "worker/ctl/out.h"
 
-#define GAP 2       /* spaces between columns */
+#define GAP 2        /* spaces between columns */
 #define CUT_FLOOR 20 /* a column that may be cut keeps so many */
 
 struct cell {
@@ -142,8 +142,8 @@ static void print_cell(struct sn_out *o, const struct cell *c, const struct sn_c
     free(cut);
 }
 
-static void print_row(struct sn_out *o, const struct sn_table *t, const struct cell *row, const int *width, size_t shown,
-                      const char *indent)
+static void print_row(struct sn_out *o, const struct sn_table *t, const struct cell *row, const int *width,
+                      size_t shown, const char *indent)
 {
     sn_buf_adds(&o->buf, indent);
     for (size_t i = 0; i < shown; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The answers of silverctl as text: pure functions of the documents that --json prints (schemas/ctl/v1). Local time comes from TZ,
- * the language from the locale; now_ms decides what "today" is. Thread: one.
+ * The answers of silverctl as text: pure functions of the documents that --json prints (schemas/ctl/v1). Local time
+ * comes from TZ, the language from the locale; now_ms decides what "today" is. Thread: one.
  */
 #ifndef SN_WORKER_CTL_VIEW_H
 #define SN_WORKER_CTL_VIEW_H

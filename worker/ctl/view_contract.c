@@ -52,7 +52,7 @@ static void record_words(const json_t *record, struct sn_buf *out)
 static void contract_targets(struct sn_out *o, const json_t *targets, int64_t now_ms)
 {
     const struct sn_column columns[] = {
-        { _("target"), false, false }, { _("what"), false, true },   { _("generation"), false, false },
+        { _("target"), false, false },  { _("what"), false, true },   { _("generation"), false, false },
         { _("outcome"), false, false }, { _("since"), false, false }, { _("reality"), false, true },
     };
     struct sn_table *t = sn_table_new(columns, 6);
@@ -170,7 +170,9 @@ void sn_view_publish(struct sn_out *o, const json_t *publish, int64_t now_ms)
 
 static void plan_line(struct sn_out *o, const char *mark, const char *text, const char *mode)
 {
-    enum sn_style style = mark[0] == '+' ? SN_STYLE_GOOD : mark[0] == '-' || mark[0] == '!' ? SN_STYLE_BAD : SN_STYLE_WARN;
+    enum sn_style style = mark[0] == '+'                     ? SN_STYLE_GOOD
+                          : mark[0] == '-' || mark[0] == '!' ? SN_STYLE_BAD
+                                                             : SN_STYLE_WARN;
 
     sn_out_text(o, "%31s", "");
     sn_out_pad(o, style, mark, 6);
@@ -216,7 +218,8 @@ static void plan_target(struct sn_out *o, const json_t *target)
         sn_view_cause(o, code, json_object_get(target, "args"));
     } else if (json_array_size(changes) == 0) {
         sn_out_text(o, "%31s", "");
-        sn_out_put(o, SN_STYLE_DIM, sn_json_text(target, "outcome")[0] != '\0' ? sn_json_text(target, "outcome") : "unchanged");
+        sn_out_put(o, SN_STYLE_DIM,
+                   sn_json_text(target, "outcome")[0] != '\0' ? sn_json_text(target, "outcome") : "unchanged");
         sn_out_text(o, "\n");
     }
     sn_buf_fini(&now);
@@ -245,13 +248,13 @@ void sn_view_plan(struct sn_out *o, const json_t *plan, int64_t now_ms)
     }
     sn_duration(oldest_ms, read);
     sn_out_text(o, "\n");
-    sn_out_text(o, _("asked %.*s, owner of %s (epoch %lld); read %s ago; nothing was sent"), (int)strcspn(worker, "/"), worker,
-                sn_json_text(plan, "device"), (long long)sn_json_number(plan, "epoch"), read);
+    sn_out_text(o, _("asked %.*s, owner of %s (epoch %lld); read %s ago; nothing was sent"), (int)strcspn(worker, "/"),
+                worker, sn_json_text(plan, "device"), (long long)sn_json_number(plan, "epoch"), read);
     sn_out_text(o, "\n\n");
     json_array_foreach (targets, i, t)
         plan_target(o, t);
     sn_out_text(o, "\n");
-    sn_out_text(o, _("%zu targets, %lld changes. Free numbers are chosen again when it runs."), json_array_size(targets),
-                (long long)sn_json_number(plan, "changes"));
+    sn_out_text(o, _("%zu targets, %lld changes. Free numbers are chosen again when it runs."),
+                json_array_size(targets), (long long)sn_json_number(plan, "changes"));
     sn_out_text(o, "\n");
 }

@@ -142,7 +142,9 @@ static void head(struct sn_out *o, const json_t *event, int64_t now_ms)
 void sn_view_targets(struct sn_out *o, const json_t *targets)
 {
     const struct sn_column columns[] = {
-        { _("target"), false, false }, { _("driver"), false, false }, { _("outcome"), false, false },
+        { _("target"), false, false },
+        { _("driver"), false, false },
+        { _("outcome"), false, false },
         { _("holds now"), false, true },
     };
     struct sn_table *t;
@@ -227,8 +229,10 @@ static void timeline_entry(struct sn_out *o, const json_t *log, size_t i, int64_
         verdict = reply != NULL ? sn_json_text(reply, "verdict") : _("no answer recorded");
     } else if (strcmp(sn_json_text(entry, "dir"), "<") == 0)
         return; /* told with its sending */
-    sn_out_text(o, "%4s%" PRId64 ".%" PRId64 " s  ", at < 0 ? "-" : "+", (at < 0 ? -at : at) / 1000, (at < 0 ? -at : at) % 1000 / 100);
-    sn_out_pad(o, SN_STYLE_BOLD, strcmp(target, sn_json_text(entry, "target")) == 0 ? "" : sn_json_text(entry, "target"), 11);
+    sn_out_text(o, "%4s%" PRId64 ".%" PRId64 " s  ", at < 0 ? "-" : "+", (at < 0 ? -at : at) / 1000,
+                (at < 0 ? -at : at) % 1000 / 100);
+    sn_out_pad(o, SN_STYLE_BOLD,
+               strcmp(target, sn_json_text(entry, "target")) == 0 ? "" : sn_json_text(entry, "target"), 11);
     (void)snprintf(target, size, "%s", sn_json_text(entry, "target"));
     put_line(o, SN_STYLE_PLAIN, sn_json_text(entry, "text"), room, verdict[0] != '\0');
     sn_out_text(o, verdict[0] != '\0' ? "  " : "");
@@ -386,6 +390,10 @@ void sn_view_event_raw(struct sn_out *o, const json_t *event, int64_t now_ms)
         sn_out_text(o, verdict[0] != '\0' ? "  " : "");
         sn_out_put(o, sn_style_of(verdict), verdict);
         sn_out_text(o, "\n");
-        sn_out_block(o, strcmp(dir, ">") == 0 ? "> " : strcmp(dir, "<") == 0 ? "< " : "! ", sn_json_text(entry, "text"));
+        sn_out_block(o,
+                     strcmp(dir, ">") == 0   ? "> "
+                     : strcmp(dir, "<") == 0 ? "< "
+                                             : "! ",
+                     sn_json_text(entry, "text"));
     }
 }

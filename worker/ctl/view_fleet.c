@@ -54,8 +54,9 @@ static void count_cell(struct sn_table *t, const json_t *row, const char *key)
 void sn_view_devices(struct sn_out *o, const json_t *list, int64_t now_ms)
 {
     const struct sn_column columns[] = {
-        { _("device"), false, false }, { _("driver"), false, false }, { _("owner"), false, false }, { _("gate"), false, true },
-        { _("ready"), true, false },   { _("bulk"), true, false },    { _("unsaved"), true, false },
+        { _("device"), false, false }, { _("driver"), false, false }, { _("owner"), false, false },
+        { _("gate"), false, true },    { _("ready"), true, false },   { _("bulk"), true, false },
+        { _("unsaved"), true, false },
     };
     struct sn_table *t = sn_table_new(columns, 7);
     const json_t *rows = json_object_get(list, "devices");
@@ -101,8 +102,8 @@ static void fact(struct sn_out *o, const char *name, const char *value)
 static void last_exchanges(struct sn_out *o, const json_t *log, int64_t now_ms)
 {
     const struct sn_column columns[] = {
-        { _("when"), false, false }, { _("event"), false, false }, { "", false, false }, { _("text"), false, true },
-        { _("verdict"), false, false },
+        { _("when"), false, false }, { _("event"), false, false },   { "", false, false },
+        { _("text"), false, true },  { _("verdict"), false, false },
     };
     struct sn_table *t = sn_table_new(columns, 5);
     json_t *e;
@@ -137,8 +138,8 @@ void sn_view_device(struct sn_out *o, const json_t *device, int64_t now_ms)
     gate_words(state, now_ms, &gate);
     fact(o, _("gate"), sn_buf_str(&gate));
     if (is_closed(device)) {
-        json_t *args = json_pack("{s:s, s:s, s:s}", "target", sn_json_text(device, "device"), "by", sn_json_text(state, "by"),
-                                 "why", sn_json_text(state, "why"));
+        json_t *args = json_pack("{s:s, s:s, s:s}", "target", sn_json_text(device, "device"), "by",
+                                 sn_json_text(state, "by"), "why", sn_json_text(state, "why"));
         sn_view_cause(o, sn_json_text(state, "code"), args);
         json_decref(args);
     }
@@ -192,16 +193,17 @@ void sn_view_gate(struct sn_out *o, const json_t *gate, int64_t now_ms)
         sn_out_text(o, "\n");
     }
     if (json_is_true(unsaved) || json_integer_value(unsaved) > 0)
-        sn_out_text(o, "%s\n", _("It has unsaved changes: they are saved when it is resumed; a reboot before that undoes them."));
+        sn_out_text(o, "%s\n",
+                    _("It has unsaved changes: they are saved when it is resumed; a reboot before that undoes them."));
     sn_buf_fini(&words);
 }
 
 void sn_view_workers(struct sn_out *o, const json_t *list, int64_t now_ms)
 {
     const struct sn_column columns[] = {
-        { _("worker"), false, false }, { _("version"), false, false }, { _("since"), false, false }, { _("devices"), true, false },
-        { _("closed"), true, false },  { _("in hand"), true, false },  { _("done"), true, false },   { _("state"), false, false },
-        { "http", false, false },
+        { _("worker"), false, false }, { _("version"), false, false }, { _("since"), false, false },
+        { _("devices"), true, false }, { _("closed"), true, false },   { _("in hand"), true, false },
+        { _("done"), true, false },    { _("state"), false, false },   { "http", false, false },
     };
     const json_t *workers = json_object_get(list, "workers");
     struct sn_table *t = json_array_size(workers) > 0 ? sn_table_new(columns, 9) : NULL;
@@ -229,7 +231,8 @@ void sn_view_workers(struct sn_out *o, const json_t *list, int64_t now_ms)
         sn_out_text(o, "%s\n", _("No worker lives: events wait in the broker."));
     if (json_is_false(json_object_get(list, "whole")))
         sn_out_text(o, "%s\n",
-                    _("Redis does not hold all records: nothing is written to any device until the ledger role has put them back."));
+                    _("Redis does not hold all records: nothing is written to any device until the ledger role has put "
+                      "them back."));
 }
 
 /* ---- topology, configuration ---- */
@@ -250,7 +253,8 @@ static void topology_rows(struct sn_table *t, const char *kind, const json_t *ob
         sn_json_words(rest, &words);
         json_decref(rest);
         json_array_foreach (json_object_get(object, "bindings"), k, binding)
-            sn_buf_addf(&words, "%s%s <- %s", k > 0 ? ", " : "", sn_json_text(binding, "exchange"), sn_json_text(binding, "key"));
+            sn_buf_addf(&words, "%s%s <- %s", k > 0 ? ", " : "", sn_json_text(binding, "exchange"),
+                        sn_json_text(binding, "key"));
         sn_table_cell(t, SN_STYLE_PLAIN, kind);
         sn_table_cell(t, SN_STYLE_BOLD, sn_json_text(object, "name"));
         sn_table_cell(t, SN_STYLE_PLAIN, sn_buf_str(&words));
@@ -260,8 +264,11 @@ static void topology_rows(struct sn_table *t, const char *kind, const json_t *ob
 
 void sn_view_topology(struct sn_out *o, const json_t *topology, int64_t now_ms)
 {
-    const struct sn_column columns[] = { { _("kind"), false, false }, { _("name"), false, false }, { _("what"), false, true } };
-    const json_t *differences = json_object_get(topology, "differences"), *objects = json_object_get(topology, "objects");
+    const struct sn_column columns[] = { { _("kind"), false, false },
+                                         { _("name"), false, false },
+                                         { _("what"), false, true } };
+    const json_t *differences = json_object_get(topology, "differences"),
+                 *objects = json_object_get(topology, "objects");
     json_t *line;
     size_t i;
 
@@ -277,11 +284,13 @@ void sn_view_topology(struct sn_out *o, const json_t *topology, int64_t now_ms)
         sn_out_text(o, "\n");
     }
     if (sn_json_true(topology, "applied"))
-        sn_out_text(o, _("The broker has what it needs for %lld devices.\n"), (long long)sn_json_number(topology, "devices"));
+        sn_out_text(o, _("The broker has what it needs for %lld devices.\n"),
+                    (long long)sn_json_number(topology, "devices"));
     else if (json_is_array(differences) && json_array_size(differences) == 0)
         sn_out_text(o, _("The broker is as it shall be.\n"));
     else if (json_is_array(differences))
-        sn_out_text(o, _("%zu differences. Missing objects: silverctl topology --apply\n"), json_array_size(differences));
+        sn_out_text(o, _("%zu differences. Missing objects: silverctl topology --apply\n"),
+                    json_array_size(differences));
 }
 
 void sn_view_config(struct sn_out *o, const json_t *config, int64_t now_ms)

@@ -22,8 +22,8 @@ static void sentence_of(const char *code, const json_t *given, const char *targe
 void sn_view_letters(struct sn_out *o, const json_t *list, int64_t now_ms)
 {
     const struct sn_column columns[] = {
-        { _("id"), false, false },   { _("died"), false, false },  { _("contract"), false, false },
-        { _("event"), false, false }, { _("device"), false, false }, { _("cause"), false, false },
+        { _("id"), false, false },           { _("died"), false, false },   { _("contract"), false, false },
+        { _("event"), false, false },        { _("device"), false, false }, { _("cause"), false, false },
         { _("what happened"), false, true },
     };
     const json_t *letters = json_object_get(list, "letters");
@@ -63,8 +63,9 @@ void sn_view_letters(struct sn_out *o, const json_t *list, int64_t now_ms)
 void sn_view_letter_groups(struct sn_out *o, const json_t *list, int64_t now_ms)
 {
     const struct sn_column columns[] = {
-        { _("count"), true, false },   { _("cause"), false, false },  { _("driver"), false, false }, { _("devices"), false, true },
-        { _("first"), false, false }, { _("newest"), false, false }, { _("example"), false, true },
+        { _("count"), true, false },   { _("cause"), false, false }, { _("driver"), false, false },
+        { _("devices"), false, true }, { _("first"), false, false }, { _("newest"), false, false },
+        { _("example"), false, true },
     };
     const json_t *groups = json_object_get(list, "groups");
     struct sn_table *t;
@@ -97,8 +98,8 @@ void sn_view_letter_groups(struct sn_out *o, const json_t *list, int64_t now_ms)
         sn_buf_fini(&what);
     }
     sn_table_print(t, o, "");
-    sn_out_text(o, _("%lld letters, %zu causes. One of them: silverctl dlq show ID\n"), (long long)sn_json_number(list, "count"),
-                json_array_size(groups));
+    sn_out_text(o, _("%lld letters, %zu causes. One of them: silverctl dlq show ID\n"),
+                (long long)sn_json_number(list, "count"), json_array_size(groups));
 }
 
 /* What each target holds, one line each. */
@@ -115,9 +116,9 @@ static void what_holds(struct sn_out *o, const json_t *targets)
         sn_out_pad(o, SN_STYLE_BOLD, sn_json_text(t, "target"), 12);
         sn_out_pad(o, sn_style_of(sn_json_text(t, "outcome")), sn_json_text(t, "outcome"), 12);
         sn_out_put(o, SN_STYLE_PLAIN,
-                   words.len > 0                                      ? sn_buf_str(&words)
+                   words.len > 0                                 ? sn_buf_str(&words)
                    : json_is_object(json_object_get(t, "holds")) ? _("nothing")
-                                                                      : _("nothing is known"));
+                                                                 : _("nothing is known"));
         sn_out_text(o, "\n");
         sn_buf_fini(&words);
     }

@@ -21,7 +21,8 @@ static redisReply *ask(struct sn_store *s, const char *verb, const char *kind, c
 }
 
 /* A hash as an object; numbers for the fields named in `numbers`. JSON null when there is none. */
-static json_t *hash(struct sn_store *s, const char *kind, const char *uid, const char *const *numbers, struct sn_error *err)
+static json_t *hash(struct sn_store *s, const char *kind, const char *uid, const char *const *numbers,
+                    struct sn_error *err)
 {
     redisReply *r = ask(s, "HGETALL", kind, uid, err);
     json_t *object;
@@ -62,8 +63,10 @@ static int mark_alive(struct sn_store *s, json_t *owner, struct sn_error *err)
 int sn_survey_device(struct sn_store *s, const char *uid, json_t **ret, struct sn_error *err)
 {
     json_t *owner = hash(s, "o:", uid, (const char *const[]){ "epoch", NULL }, err);
-    json_t *gate = owner != NULL ? hash(s, "g:", uid, (const char *const[]){ "since", "until", "probe", NULL }, err) : NULL;
-    json_t *unsaved = gate != NULL ? hash(s, "d:", uid, (const char *const[]){ "epoch", "since", "writes", NULL }, err) : NULL;
+    json_t *gate =
+        owner != NULL ? hash(s, "g:", uid, (const char *const[]){ "since", "until", "probe", NULL }, err) : NULL;
+    json_t *unsaved =
+        gate != NULL ? hash(s, "d:", uid, (const char *const[]){ "epoch", "since", "writes", NULL }, err) : NULL;
 
     if (unsaved == NULL || mark_alive(s, owner, err) != 0) {
         json_decref(owner);

@@ -70,7 +70,8 @@ static void on_link_up(void *arg, uint64_t link)
     (void)link;
 }
 
-/* What was not begun will come again on the next link. What the writer holds is finished: a second time does no harm. */
+/* What was not begun will come again on the next link. What the writer holds is finished: a second time does no harm.
+ */
 static void on_link_down(void *arg, uint64_t link, const char *why)
 {
     struct sn_ledger *l = arg;
@@ -283,8 +284,8 @@ static int write_batch(struct sn_ledger *l, const struct item *batch, size_t n, 
     if (bad > 0) {
         char count[24];
         (void)snprintf(count, sizeof(count), "%zu", bad);
-        sn_log(l->log, SN_LOG_ERROR, "ledger", "messages that are no results were kept aside", "code", "ledger.bad-message",
-               "count", count, "table", "silver.ledger_bad", NULL);
+        sn_log(l->log, SN_LOG_ERROR, "ledger", "messages that are no results were kept aside", "code",
+               "ledger.bad-message", "count", count, "table", "silver.ledger_bad", NULL);
     }
     pthread_mutex_lock(&l->lock);
     l->state.written += (int64_t)(n - bad);
@@ -346,7 +347,8 @@ static void make_partitions(struct sn_ledger *l)
         return;
     l->partitions_due_ms = sn_clock_mono_ms() + PARTITIONS_EVERY_MS;
     if (sn_migrate_partitions(l->pg, l->conf->timeout_ms, &err) != 0) {
-        sn_log(l->log, SN_LOG_WARN, "ledger", "no partitions for the months ahead", "code", err.code, "why", err.text, NULL);
+        sn_log(l->log, SN_LOG_WARN, "ledger", "no partitions for the months ahead", "code", err.code, "why", err.text,
+               NULL);
         close_database(l);
     }
 }
@@ -379,7 +381,8 @@ static void *writer_main(void *arg)
 
 /* ---- life ---- */
 
-int sn_ledger_new(const struct sn_ledger_conf *conf, const struct sn_log *log, struct sn_ledger **ret, struct sn_error *err)
+int sn_ledger_new(const struct sn_ledger_conf *conf, const struct sn_log *log, struct sn_ledger **ret,
+                  struct sn_error *err)
 {
     static const struct sn_consumer_ops ops = { .delivered = on_delivered,
                                                 .link_up = on_link_up,

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ledger role: silver.ledger -> PostgreSQL. The truth of what became of every event (tables: worker/sink/migrations).
+ * The ledger role: silver.ledger -> PostgreSQL. The truth of what became of every event (tables:
+ * worker/sink/migrations).
  *
- * Two threads. The consumer's only takes messages in; the writer's puts a batch of them into one transaction and acknowledges
- * them after the commit. While PostgreSQL is away nothing is acknowledged and nothing is lost: the broker keeps what the
- * prefetch does not hold, the writer reconnects with backoff. A message that is not a result (syntax, shape, or refused by
- * the tables' own rules) is kept aside in silver.ledger_bad with its reason and acknowledged: it never blocks the others.
- * Every message may come again, in any order: the rules are in silver.take() (migrations/0002-functions.sql).
+ * Two threads. The consumer's only takes messages in; the writer's puts a batch of them into one transaction and
+ * acknowledges them after the commit. While PostgreSQL is away nothing is acknowledged and nothing is lost: the broker
+ * keeps what the prefetch does not hold, the writer reconnects with backoff. A message that is not a result (syntax,
+ * shape, or refused by the tables' own rules) is kept aside in silver.ledger_bad with its reason and acknowledged: it
+ * never blocks the others. Every message may come again, in any order: the rules are in silver.take()
+ * (migrations/0002-functions.sql).
  */
 #ifndef SN_WORKER_SINK_LEDGER_H
 #define SN_WORKER_SINK_LEDGER_H
@@ -33,7 +35,7 @@ struct sn_ledger_conf {
     int timeout_ms;                        /* connect, and each statement */
     int reconnect_min_ms;                  /* of the database, jittered exponential backoff */
     int reconnect_max_ms;
-    int give_back_ms;                      /* database away for so long: what was taken in goes back to the broker */
+    int give_back_ms; /* database away for so long: what was taken in goes back to the broker */
 };
 
 struct sn_ledger;
@@ -41,18 +43,18 @@ int sn_ledger_new(const struct sn_ledger_conf *conf, const struct sn_log *log, s
                   struct sn_error *err) SN_MUSTCHECK;
 /* Starts both threads. */
 int sn_ledger_start(struct sn_ledger *l, struct sn_error *err) SN_MUSTCHECK;
-/* The batch in hand is committed and acknowledged unless the database is away (then it goes back to the broker, as does what
- * waits). Takes timeout_ms at most, plus the good-bye of the broker's link. Joins both threads. */
+/* The batch in hand is committed and acknowledged unless the database is away (then it goes back to the broker, as does
+ * what waits). Takes timeout_ms at most, plus the good-bye of the broker's link. Joins both threads. */
 void sn_ledger_stop(struct sn_ledger *l);
 void sn_ledger_free(struct sn_ledger *l);
 
 /* For health and metrics. Any thread. */
 struct sn_ledger_state {
     bool broker_up, database_up;
-    char why[256];         /* why one of them is down, "" when both are up */
-    size_t waiting;        /* messages taken in and not committed */
-    int64_t written, bad;  /* since the start */
-    int64_t last_turn_ms;  /* monotonic, of the writer */
+    char why[256];        /* why one of them is down, "" when both are up */
+    size_t waiting;       /* messages taken in and not committed */
+    int64_t written, bad; /* since the start */
+    int64_t last_turn_ms; /* monotonic, of the writer */
     int64_t last_commit_ms;
 };
 void sn_ledger_state(struct sn_ledger *l, struct sn_ledger_state *ret);

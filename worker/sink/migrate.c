@@ -51,8 +51,8 @@ static int ask_number(struct sn_pg *pg, const char *sql, int timeout_ms, int *re
     return 0;
 }
 
-/* A reader sees everything but the bodies of strange messages (whoever sent them, nothing is known of what is in them). Asked anew
- * at each start: the role may have been made after the tables. */
+/* A reader sees everything but the bodies of strange messages (whoever sent them, nothing is known of what is in them).
+ * Asked anew at each start: the role may have been made after the tables. */
 static int grant_reader(struct sn_pg *pg, int timeout_ms, struct sn_error *err)
 {
     return run(pg,
@@ -76,20 +76,23 @@ static int apply(struct sn_pg *pg, int version, int timeout_ms, struct sn_error 
     return 0;
 }
 
-/* Everything in one transaction: either the schema is at the latest version, or as it was. A statement with parameters holds one
- * command only, so that a file of many is run by a function that lives as long as this session. */
+/* Everything in one transaction: either the schema is at the latest version, or as it was. A statement with parameters
+ * holds one command only, so that a file of many is run by a function that lives as long as this session. */
 static int migrate_in_transaction(struct sn_pg *pg, int timeout_ms, int *applied, struct sn_error *err)
 {
     int version;
 
-    if (run(pg, "SET LOCAL client_min_messages = warning", NULL, timeout_ms, err) != 0 || /* "already exists, skipping" */
+    if (run(pg, "SET LOCAL client_min_messages = warning", NULL, timeout_ms, err) !=
+            0 || /* "already exists, skipping" */
         run(pg, "SELECT pg_advisory_xact_lock(hashtextextended('silver.migration', 0))", NULL, timeout_ms, err) != 0 ||
         run(pg, "CREATE SCHEMA IF NOT EXISTS silver", NULL, timeout_ms, err) != 0 ||
-        run(pg, "CREATE TABLE IF NOT EXISTS silver.migration (version integer PRIMARY KEY, "
-                "applied_at timestamptz NOT NULL DEFAULT now())",
+        run(pg,
+            "CREATE TABLE IF NOT EXISTS silver.migration (version integer PRIMARY KEY, "
+            "applied_at timestamptz NOT NULL DEFAULT now())",
             NULL, timeout_ms, err) != 0 ||
-        run(pg, "CREATE OR REPLACE FUNCTION pg_temp.script(text) RETURNS void LANGUAGE plpgsql "
-                "AS 'BEGIN EXECUTE $1; END'",
+        run(pg,
+            "CREATE OR REPLACE FUNCTION pg_temp.script(text) RETURNS void LANGUAGE plpgsql "
+            "AS 'BEGIN EXECUTE $1; END'",
             NULL, timeout_ms, err) != 0 ||
         ask_number(pg, "SELECT coalesce(max(version), 0) FROM silver.migration", timeout_ms, &version, err) != 0)
         return -1;
@@ -125,8 +128,8 @@ int sn_migrate_check(struct sn_pg *pg, int timeout_ms, struct sn_error *err)
     if (ask_number(pg, "SELECT max(version) FROM silver.migration", timeout_ms, &version, err) != 0)
         return -1;
     if (version < LATEST)
-        return sn_error_set(err, "ledger.schema-old", "the ledger's schema has version %d and this program needs %d", version,
-                            LATEST);
+        return sn_error_set(err, "ledger.schema-old", "the ledger's schema has version %d and this program needs %d",
+                            version, LATEST);
     return 0;
 }
 

@@ -51,14 +51,17 @@ static int give_contract(const struct sn_pg_result *rows, size_t i, const struct
     return rc;
 }
 
-static int contracts(struct sn_pg *pg, int timeout_ms, const struct sn_restore_ops *ops, void *arg, struct sn_error *err)
+static int contracts(struct sn_pg *pg, int timeout_ms, const struct sn_restore_ops *ops, void *arg,
+                     struct sn_error *err)
 {
     size_t n;
 
     if (run(pg,
             "DECLARE restore NO SCROLL CURSOR FOR "
-            "SELECT c.ns, c.contract_id, c.ref, c.generation, c.rev, c.event, coalesce((SELECT jsonb_agg(jsonb_build_object('uid', r.uid, 'record', r.record) ORDER BY r.uid) "
-            "FROM silver.record r WHERE (r.ns, r.contract_id) = (c.ns, c.contract_id) AND r.record IS NOT NULL), '[]') FROM silver.contract c ORDER BY c.ns, c.contract_id",
+            "SELECT c.ns, c.contract_id, c.ref, c.generation, c.rev, c.event, coalesce((SELECT "
+            "jsonb_agg(jsonb_build_object('uid', r.uid, 'record', r.record) ORDER BY r.uid) "
+            "FROM silver.record r WHERE (r.ns, r.contract_id) = (c.ns, c.contract_id) AND r.record IS NOT NULL), '[]') "
+            "FROM silver.contract c ORDER BY c.ns, c.contract_id",
             timeout_ms, err) != 0)
         return -1;
     do {
@@ -87,8 +90,9 @@ static int gates(struct sn_pg *pg, int timeout_ms, const struct sn_restore_ops *
     int rc = 0;
 
     if (sn_pg_query(pg,
-                    "SELECT uid, target, code, why, by, " MS("since") ", " MS("until") " FROM silver.gate "
-                    "WHERE state = 'closed' AND (until IS NULL OR until > now()) ORDER BY uid",
+                    "SELECT uid, target, code, why, by, " MS("since") ", " MS(
+                        "until") " FROM silver.gate "
+                                 "WHERE state = 'closed' AND (until IS NULL OR until > now()) ORDER BY uid",
                     0, NULL, sn_clock_mono_ms() + timeout_ms, &rows, &pgerr) != 0) {
         *err = pgerr.error;
         return -1;
@@ -107,7 +111,8 @@ static int gates(struct sn_pg *pg, int timeout_ms, const struct sn_restore_ops *
     return rc;
 }
 
-int sn_ledger_restore(struct sn_pg *pg, int timeout_ms, const struct sn_restore_ops *ops, void *arg, struct sn_error *err)
+int sn_ledger_restore(struct sn_pg *pg, int timeout_ms, const struct sn_restore_ops *ops, void *arg,
+                      struct sn_error *err)
 {
     int rc = -1;
 

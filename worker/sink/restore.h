@@ -2,9 +2,9 @@
 /*
  * Reads the ledger back, to rebuild the hot copy in Redis when it is not whole (flush, failover, first start).
  *
- * One snapshot (a read-only repeatable-read transaction), streamed through a cursor: memory does not grow with the ISP. The caller
- * first lets the ledger drain its queue (sn_ledger_state(): nothing waits, and the broker says the queue is empty), then restores,
- * then sets the sentinel. Blocking; the thread that owns the connection.
+ * One snapshot (a read-only repeatable-read transaction), streamed through a cursor: memory does not grow with the ISP.
+ * The caller first lets the ledger drain its queue (sn_ledger_state(): nothing waits, and the broker says the queue is
+ * empty), then restores, then sets the sentinel. Blocking; the thread that owns the connection.
  */
 #ifndef SN_WORKER_SINK_RESTORE_H
 #define SN_WORKER_SINK_RESTORE_H
@@ -24,7 +24,8 @@ struct sn_restored_contract {
     int64_t generation; /* highest accepted */
     const char *rev;
     const char *event;
-    const json_t *records; /* array of {uid, record}: the record as the worker wrote it; targets without one are left out */
+    const json_t
+        *records; /* array of {uid, record}: the record as the worker wrote it; targets without one are left out */
 };
 
 /* A gate that a person closed and that is closed now. Times are Unix ms, until_ms 0 = until somebody opens it. */
@@ -43,7 +44,7 @@ struct sn_restore_ops {
     int (*contract)(void *arg, const struct sn_restored_contract *contract, struct sn_error *err);
     int (*gate)(void *arg, const struct sn_restored_gate *gate, struct sn_error *err);
 };
-int sn_ledger_restore(struct sn_pg *pg, int timeout_ms, const struct sn_restore_ops *ops, void *arg, struct sn_error *err)
-    SN_MUSTCHECK;
+int sn_ledger_restore(struct sn_pg *pg, int timeout_ms, const struct sn_restore_ops *ops, void *arg,
+                      struct sn_error *err) SN_MUSTCHECK;
 
 #endif

@@ -29,8 +29,9 @@ enum sn_sink_wrote {
 
 /* Writes n messages, idempotent. *ret_bad counts those that were kept aside. On UNAVAILABLE err says why. Blocking, at
  * most timeout_ms for each statement. */
-enum sn_sink_wrote sn_sink_write(struct sn_pg *pg, const struct sn_schema *schema, const struct sn_sink_message *messages,
-                                 size_t n, int timeout_ms, size_t *ret_bad, struct sn_error *err);
+enum sn_sink_wrote sn_sink_write(struct sn_pg *pg, const struct sn_schema *schema,
+                                 const struct sn_sink_message *messages, size_t n, int timeout_ms, size_t *ret_bad,
+                                 struct sn_error *err);
 
 /* Loads one message and judges its shape. -1: it is not for the ledger, err says why. *ret: new reference. */
 int sn_sink_read(const struct sn_schema *schema, const struct sn_sink_message *message, json_t **ret,

@@ -20,7 +20,8 @@ const char *sn_sink_device_of(const char *routing_key)
     return dot != NULL ? dot + 1 : "";
 }
 
-int sn_sink_read(const struct sn_schema *schema, const struct sn_sink_message *message, json_t **ret, struct sn_error *err)
+int sn_sink_read(const struct sn_schema *schema, const struct sn_sink_message *message, json_t **ret,
+                 struct sn_error *err)
 {
     const struct sn_doc_limits limits = { .bytes_max = MESSAGE_BYTES_MAX, .nodes_max = 65536, .depth_max = 32 };
     enum sn_doc_format format =
@@ -38,8 +39,8 @@ int sn_sink_read(const struct sn_schema *schema, const struct sn_sink_message *m
     return 0;
 }
 
-/* Whose fault is it? A message that the tables refuse will be refused for ever; anything else passes. Classes 22 data exception,
- * 23 constraint, 54 limit exceeded, P0001 raised by our functions (PostgreSQL manual, appendix A). */
+/* Whose fault is it? A message that the tables refuse will be refused for ever; anything else passes. Classes 22 data
+ * exception, 23 constraint, 54 limit exceeded, P0001 raised by our functions (PostgreSQL manual, appendix A). */
 static bool is_message_fault(const struct sn_pg_error *err)
 {
     static const char *const classes[] = { "22", "23", "54", "P0001" };
@@ -51,8 +52,8 @@ static bool is_message_fault(const struct sn_pg_error *err)
     return false;
 }
 
-static int keep_aside(struct sn_pg *pg, const struct sn_sink_message *message, const struct sn_error *why, int timeout_ms,
-                      struct sn_error *err)
+static int keep_aside(struct sn_pg *pg, const struct sn_sink_message *message, const struct sn_error *why,
+                      int timeout_ms, struct sn_error *err)
 {
     static const char hex[] = "0123456789abcdef";
     struct sn_buf body = SN_BUF_INIT;
@@ -140,15 +141,16 @@ static int sort_out(struct sn_pg *pg, const struct sn_schema *schema, const stru
             continue;
         }
         messages_of[json_array_size(batch)] = &messages[i];
-        if (json_array_append_new(batch, json_pack("{s:s, s:o}", "k", sn_sink_device_of(messages[i].routing_key), "m",
-                                                   doc)) != 0)
+        if (json_array_append_new(
+                batch, json_pack("{s:s, s:o}", "k", sn_sink_device_of(messages[i].routing_key), "m", doc)) != 0)
             return sn_error_oom(err);
     }
     return 0;
 }
 
-enum sn_sink_wrote sn_sink_write(struct sn_pg *pg, const struct sn_schema *schema, const struct sn_sink_message *messages,
-                                 size_t n, int timeout_ms, size_t *ret_bad, struct sn_error *err)
+enum sn_sink_wrote sn_sink_write(struct sn_pg *pg, const struct sn_schema *schema,
+                                 const struct sn_sink_message *messages, size_t n, int timeout_ms, size_t *ret_bad,
+                                 struct sn_error *err)
 {
     const struct sn_sink_message **messages_of = calloc(n > 0 ? n : 1, sizeof(*messages_of));
     json_t *batch = json_array();

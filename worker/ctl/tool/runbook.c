@@ -24,8 +24,10 @@ static void sentence(const char *heading, const char *text)
 int main(void)
 {
     printf("# Runbook: every cause, and what to do\n\n"
-           "Generated from the catalogue in `worker/ctl/causes.c`; do not edit. `silverctl dlq show`, `silverctl event` and\n"
-           "`silverctl device show` print the same sentences, with the arguments (here in _italics_) put in and in your language.\n");
+           "Generated from the catalogue in `worker/ctl/causes.c`; do not edit. `silverctl dlq show`, `silverctl "
+           "event` and\n"
+           "`silverctl device show` print the same sentences, with the arguments (here in _italics_) put in and in "
+           "your language.\n");
     for (size_t i = 0; i < sn_cause_count(); i++) {
         const struct sn_cause *c = sn_cause_at(i);
         printf("\n## %s\n\n", c->code);

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The ledger: what became of every event, on which target, with which words. Times are UTC; sentences are not stored, only
--- codes and their arguments. Written by the ledger role alone, read by silver_reader.
+-- The ledger: what became of every event, on which target, with which words. Times are UTC; sentences are not stored,
+-- only codes and their arguments. Written by the ledger role alone, read by silver_reader.
 
 -- One row a contract: the highest generation that was accepted. Redis is rebuilt from it and from `record`.
 CREATE TABLE silver.contract (
@@ -52,7 +52,7 @@ CREATE INDEX event_recent ON silver.event (recorded_at DESC);
 CREATE INDEX event_prefix ON silver.event ((id::text) text_pattern_ops);
 CREATE INDEX event_open ON silver.event (routing) WHERE state = 'progress';
 
--- One row an execution. `result` is the result as it was published, without log and letter, which have tables of their own.
+-- One row an execution. `result` is the result as it was published, without log and letter, which have tables.
 CREATE TABLE silver.run (
     event       uuid        NOT NULL,
     run         integer     NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE silver.record (
     target       text        NOT NULL DEFAULT '', -- its name when the result was written
     generation   bigint      NOT NULL,
     rev          text        NOT NULL DEFAULT '',
-    keys         jsonb       NOT NULL DEFAULT '[]', -- what the things are called on the target; [] = nothing of ours is there
+    keys         jsonb       NOT NULL DEFAULT '[]', -- what our things are called on the target; [] = none is there
     record       jsonb,                -- as the worker keeps it: goes back into Redis as it is
     outcome      text        NOT NULL DEFAULT '',
     evidence     text        NOT NULL DEFAULT '',

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- How a message of the ledger's queue becomes rows. One call a message, any number of times, in any order: what was said
--- before is never made worse by a repetition.
+-- How a message of the ledger's queue becomes rows. One call a message, any number of times, in any order: what was
+-- said before is never made worse by a repetition.
 
 -- Partitions of exec_log from last month to `ahead` months from now. Rows that went astray are moved in.
 CREATE FUNCTION silver.make_partitions(ahead integer) RETURNS integer LANGUAGE plpgsql AS $$
@@ -34,7 +34,8 @@ CREATE FUNCTION silver.take_run(r jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO silver.run AS old (event, run, state, outcome, worker, epoch, started_at, finished_at, result)
     VALUES ((r->>'event')::uuid, (r->>'run')::integer, r->>'state', r->>'outcome', coalesce(r->>'worker', ''),
-            (r->>'epoch')::bigint, (r#>>'{at,started}')::timestamptz, (r#>>'{at,finished}')::timestamptz, r - 'log' - 'letter')
+            (r->>'epoch')::bigint, (r#>>'{at,started}')::timestamptz, (r#>>'{at,finished}')::timestamptz,
+            r - 'log' - 'letter')
     ON CONFLICT (event, run) DO UPDATE
         SET state = EXCLUDED.state, outcome = EXCLUDED.outcome, worker = EXCLUDED.worker, epoch = EXCLUDED.epoch,
             started_at = coalesce(old.started_at, EXCLUDED.started_at), finished_at = EXCLUDED.finished_at,
@@ -60,7 +61,8 @@ BEGIN
         SET parent = coalesce(EXCLUDED.parent, old.parent), ns = coalesce(EXCLUDED.ns, old.ns),
             contract_id = coalesce(EXCLUDED.contract_id, old.contract_id),
             ref = coalesce(nullif(EXCLUDED.ref, ''), old.ref),
-            generation = coalesce(EXCLUDED.generation, old.generation), rev = coalesce(nullif(EXCLUDED.rev, ''), old.rev),
+            generation = coalesce(EXCLUDED.generation, old.generation),
+            rev = coalesce(nullif(EXCLUDED.rev, ''), old.rev),
             type = coalesce(nullif(EXCLUDED.type, ''), old.type),
             routing = coalesce(nullif(EXCLUDED.routing, ''), old.routing),
             source_user = coalesce(nullif(EXCLUDED.source_user, ''), old.source_user),
@@ -96,10 +98,12 @@ BEGIN
            coalesce(c->>'outcome', ''), coalesce(t->>'evidence', ''),
            coalesce((c->>'epoch')::bigint, (r->>'epoch')::bigint), (r->>'event')::uuid,
            coalesce((c->>'run')::integer, (r->>'run')::integer), nullif(t->'holds', 'null'),
-           nullif(t->'reality', 'null'), coalesce((r#>>'{at,finished}')::timestamptz, (r#>>'{at,started}')::timestamptz, now())
+           nullif(t->'reality', 'null'),
+           coalesce((r#>>'{at,finished}')::timestamptz, (r#>>'{at,started}')::timestamptz, now())
     FROM jsonb_array_elements(r->'records') c
     LEFT JOIN LATERAL (SELECT e FROM jsonb_array_elements(r->'targets') e
-                       WHERE e->>'uid' = c->>'uid' OR (e->>'uid' IS NULL AND e->>'target' = coalesce(c->>'target', c->>'uid'))
+                       WHERE e->>'uid' = c->>'uid'
+                          OR (e->>'uid' IS NULL AND e->>'target' = coalesce(c->>'target', c->>'uid'))
                        LIMIT 1) found(t) ON true
     ON CONFLICT (ns, contract_id, uid) DO UPDATE
         SET target = coalesce(nullif(EXCLUDED.target, ''), old.target), generation = EXCLUDED.generation,
@@ -119,7 +123,8 @@ BEGIN
     END IF;
     INSERT INTO silver.exec_log (event, run, seq, at, target, uid, dir, text, verdict)
     SELECT (r->>'event')::uuid, (r->>'run')::integer, coalesce((e->>'seq')::integer, n::integer),
-           coalesce((r#>>'{at,started}')::timestamptz, now()) + make_interval(secs => coalesce((e->>'ms')::double precision, 0) / 1000),
+           coalesce((r#>>'{at,started}')::timestamptz, now())
+               + make_interval(secs => coalesce((e->>'ms')::double precision, 0) / 1000),
            coalesce(e->>'target', ''),
            (SELECT coalesce(t->>'uid', t->>'target') FROM jsonb_array_elements(r->'targets') t
             WHERE t->>'target' = e->>'target' LIMIT 1),
@@ -191,4 +196,26 @@ END $$;
 CREATE FUNCTION silver.take(message jsonb, device text) RETURNS text LANGUAGE sql AS $$
     SELECT CASE WHEN message->>'schema' LIKE 'silver.gate/%' THEN silver.take_gate(message)
                 ELSE silver.take_result(message, device) END
+$$;
+
+-- ---- for readers ----
+
+-- A time as every document has it: "2026-11-23T04:00:00.123Z".
+CREATE FUNCTION silver.utc(at timestamptz) RETURNS text LANGUAGE sql STABLE AS
+    $$ SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
+
+-- The RADIUS user of a contract, as its newest accepted event names it.
+CREATE FUNCTION silver.username(ns text, contract_id text) RETURNS text LANGUAGE sql STABLE AS
+    $$ SELECT c.wanted->>'username' FROM silver.contract c WHERE (c.ns, c.contract_id) = ($1, $2) $$;
+
+-- An event as silverctl prints it (schemas/ctl/v1).
+CREATE FUNCTION silver.event_document(e silver.event) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object(
+        'event', e.id, 'parent', e.parent, 'type', e.type, 'ns', e.ns, 'contract_id', e.contract_id, 'ref', e.ref,
+        'username', silver.username(e.ns, e.contract_id), 'generation', e.generation, 'by', e.source_user,
+        'routing', e.routing, 'state', e.state, 'outcome', e.outcome, 'evidence', e.evidence, 'saved', e.saved,
+        'code', e.code, 'args', e.args, 'waiting', e.waiting, 'run', e.run, 'replay', e.replay, 'attempt', e.attempt,
+        'worker', e.worker, 'epoch', e.epoch, 'published', silver.utc(e.published_at),
+        'started', silver.utc(e.started_at), 'finished', silver.utc(e.finished_at),
+        'recorded', silver.utc(e.recorded_at))
 $$;

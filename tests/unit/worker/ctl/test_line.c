@@ -9,10 +9,10 @@
 
 #include "worker/ctl/ctl.h"
 
-#define PARSE(line, err, ...)                                                                                           \
-    ({                                                                                                                  \
-        char *argv_[] = { (char[]){ "silverctl" }, __VA_ARGS__ };                                                       \
-        sn_line_parse((int)(sizeof(argv_) / sizeof(argv_[0])), argv_, line, err);                                       \
+#define PARSE(line, err, ...)                                                     \
+    ({                                                                            \
+        char *argv_[] = { (char[]){ "silverctl" }, __VA_ARGS__ };                 \
+        sn_line_parse((int)(sizeof(argv_) / sizeof(argv_[0])), argv_, line, err); \
     })
 #define W(text) ((char[]){ text })
 
@@ -27,7 +27,9 @@ static void test_finds_commands_of_one_and_two_words(void **state)
     assert_true(line.args.given[SN_FLAG_RAW]);
     assert_int_equal(line.args.n, 1);
     assert_string_equal(line.args.words[0], "3f2a");
-    assert_int_equal(PARSE(&line, &err, W("--json"), W("device"), W("pause"), W("olt-7"), W("--why=fibra"), W("--until"), W("2h")), 0);
+    assert_int_equal(
+        PARSE(&line, &err, W("--json"), W("device"), W("pause"), W("olt-7"), W("--why=fibra"), W("--until"), W("2h")),
+        0);
     assert_string_equal(line.command->name, "device pause");
     assert_true(line.json);
     assert_string_equal(line.args.value[SN_FLAG_WHY], "fibra");
@@ -54,12 +56,12 @@ static void test_refuses_what_makes_no_sense(void **state)
     struct sn_error err;
 
     (void)state;
-#define REFUSED(expected_code, part, ...)                                                                               \
-    do {                                                                                                                \
-        assert_int_equal(PARSE(&line, &err, __VA_ARGS__), -1);                                                          \
-        assert_string_equal(err.code, expected_code);                                                                   \
-        assert_non_null(strstr(err.text, part));                                                                        \
-        assert_int_equal(sn_ctl_exit_of(&err), SN_EXIT_USAGE);                                                          \
+#define REFUSED(expected_code, part, ...)                      \
+    do {                                                       \
+        assert_int_equal(PARSE(&line, &err, __VA_ARGS__), -1); \
+        assert_string_equal(err.code, expected_code);          \
+        assert_non_null(strstr(err.text, part));               \
+        assert_int_equal(sn_ctl_exit_of(&err), SN_EXIT_USAGE); \
     } while (0)
     REFUSED("usage.command", "frobnicate", W("frobnicate"));
     REFUSED("usage.command", "device", W("device"));
@@ -107,11 +109,14 @@ static void test_exit_codes_of_errors(void **state)
         const char *code;
         int exit;
     } cases[] = {
-        { "event.not-found", SN_EXIT_NOT_FOUND }, { "device.not-found", SN_EXIT_NOT_FOUND }, { "event.shape", SN_EXIT_INVALID },
-        { "document.syntax", SN_EXIT_INVALID },   { "broker.connect", SN_EXIT_UNREACHABLE }, { "broker.unroutable", SN_EXIT_UNREACHABLE },
-        { "pg.unreachable", SN_EXIT_UNREACHABLE }, { "store.unsure", SN_EXIT_UNREACHABLE },  { "owner.none", SN_EXIT_UNREACHABLE },
-        { "wait.timeout", SN_EXIT_RUNNING },      { "owner.timeout", SN_EXIT_RUNNING },     { "config.unknown-key", SN_EXIT_CONFIG },
-        { "inventory.shape", SN_EXIT_CONFIG },    { "usage.words", SN_EXIT_USAGE },         { "usage.timeout", SN_EXIT_USAGE }, { "huawei.busy", SN_EXIT_OUTCOME },
+        { "event.not-found", SN_EXIT_NOT_FOUND },  { "device.not-found", SN_EXIT_NOT_FOUND },
+        { "event.shape", SN_EXIT_INVALID },        { "document.syntax", SN_EXIT_INVALID },
+        { "broker.connect", SN_EXIT_UNREACHABLE }, { "broker.unroutable", SN_EXIT_UNREACHABLE },
+        { "pg.unreachable", SN_EXIT_UNREACHABLE }, { "store.unsure", SN_EXIT_UNREACHABLE },
+        { "owner.none", SN_EXIT_UNREACHABLE },     { "wait.timeout", SN_EXIT_RUNNING },
+        { "owner.timeout", SN_EXIT_RUNNING },      { "config.unknown-key", SN_EXIT_CONFIG },
+        { "inventory.shape", SN_EXIT_CONFIG },     { "usage.words", SN_EXIT_USAGE },
+        { "usage.timeout", SN_EXIT_USAGE },        { "huawei.busy", SN_EXIT_OUTCOME },
     };
 
     (void)state;
@@ -125,9 +130,12 @@ static void test_exit_codes_of_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_finds_commands_of_one_and_two_words), cmocka_unit_test(test_settings_and_words_behind_two_dashes),
-        cmocka_unit_test(test_refuses_what_makes_no_sense),         cmocka_unit_test(test_help_needs_no_words),
-        cmocka_unit_test(test_every_command_is_whole),              cmocka_unit_test(test_exit_codes_of_errors),
+        cmocka_unit_test(test_finds_commands_of_one_and_two_words),
+        cmocka_unit_test(test_settings_and_words_behind_two_dashes),
+        cmocka_unit_test(test_refuses_what_makes_no_sense),
+        cmocka_unit_test(test_help_needs_no_words),
+        cmocka_unit_test(test_every_command_is_whole),
+        cmocka_unit_test(test_exit_codes_of_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,7 +149,7 @@ static void test_durations_and_generations(void **state)
     static const struct {
         int64_t ms;
         const char *text;
-    } cases[] = { { 0, "0.0 s" },        { 420, "0.4 s" },          { 9999, "9.9 s" },      { 12000, "12 s" },
+    } cases[] = { { 0, "0.0 s" },       { 420, "0.4 s" },       { 9999, "9.9 s" },           { 12000, "12 s" },
                   { 200000, "3m 20s" }, { 21480000, "5h 58m" }, { 12 * 86400000LL, "12 d" }, { -1, "-" } };
     char out[SN_WHEN_MAX];
 
@@ -166,8 +166,8 @@ static void test_durations_and_generations(void **state)
 
 static void test_words_of_a_document(void **state)
 {
-    json_t *doc = json_pack("{s:s, s:f, s:i, s:b, s:n, s:[i,i]}", "run", "online", "rx_dbm", -21.42, "onu", 5, "up", 1, "x", "l",
-                            1, 2);
+    json_t *doc = json_pack("{s:s, s:f, s:i, s:b, s:n, s:[i,i]}", "run", "online", "rx_dbm", -21.42, "onu", 5, "up", 1,
+                            "x", "l", 1, 2);
     struct sn_buf b = SN_BUF_INIT;
 
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a person sees is a contract too: each document of views/ (<view>[-<case>].json) against the whole text beside it (.txt). The
- * clock stands at 2026-11-23 04:30 in Caracas, the terminal has 100 columns and no colour.
+ * What a person sees is a contract too: each document of views/ (<view>[-<case>].json) against the whole text beside it
+ * (.txt). The clock stands at 2026-11-23 04:30 in Caracas, the terminal has 100 columns and no colour.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,11 +27,14 @@ static const struct {
     const char *name;
     view_fn *view;
 } VIEWS[] = {
-    { "config", sn_view_config },   { "contract", sn_view_contract }, { "device", sn_view_device },
-    { "devices", sn_view_devices }, { "event", sn_view_event },       { "gate", sn_view_gate },
-    { "groups", sn_view_letter_groups }, { "letter", sn_view_letter }, { "letters", sn_view_letters },
-    { "plan", sn_view_plan },       { "publish", sn_view_publish },   { "raw", sn_view_event_raw },
-    { "test", sn_view_device_test }, { "topology", sn_view_topology }, { "workers", sn_view_workers },
+    { "config", sn_view_config },        { "contract", sn_view_contract },
+    { "device", sn_view_device },        { "devices", sn_view_devices },
+    { "event", sn_view_event },          { "gate", sn_view_gate },
+    { "groups", sn_view_letter_groups }, { "letter", sn_view_letter },
+    { "letters", sn_view_letters },      { "plan", sn_view_plan },
+    { "publish", sn_view_publish },      { "raw", sn_view_event_raw },
+    { "test", sn_view_device_test },     { "topology", sn_view_topology },
+    { "workers", sn_view_workers },
 };
 #define N_VIEWS (sizeof(VIEWS) / sizeof(VIEWS[0]))
 
@@ -54,7 +57,8 @@ static void render(const char *name, struct sn_out *o)
     json_t *doc;
     size_t i = 0;
 
-    while (i < N_VIEWS && (strncmp(name, VIEWS[i].name, strlen(VIEWS[i].name)) != 0 || strchr("-.", name[strlen(VIEWS[i].name)]) == NULL))
+    while (i < N_VIEWS && (strncmp(name, VIEWS[i].name, strlen(VIEWS[i].name)) != 0 ||
+                           strchr("-.", name[strlen(VIEWS[i].name)]) == NULL))
         i++;
     if (i == N_VIEWS)
         fail_msg("%s belongs to no view", name);
@@ -102,9 +106,11 @@ static void test_hostile_and_empty_documents_do_no_harm(void **state)
 {
     static const char evil[] = "\x1b]0;owned\x07\r\n\xff";
     char *text = strndup(evil, sizeof(evil) - 2);
-    const char *const documents[] = { "{}", "{\"targets\": [{}], \"log\": [{}], \"events\": [{}], \"devices\": [{}], \"letters\": [{}], "
-                                            "\"groups\": [{}], \"workers\": [{}], \"checks\": [{}], \"runs\": [{}], \"gate\": {}, "
-                                            "\"waiting\": {}, \"wanted\": {}, \"differences\": [\"\"], \"objects\": {}}" };
+    const char *const documents[] = {
+        "{}", "{\"targets\": [{}], \"log\": [{}], \"events\": [{}], \"devices\": [{}], \"letters\": [{}], "
+              "\"groups\": [{}], \"workers\": [{}], \"checks\": [{}], \"runs\": [{}], \"gate\": {}, "
+              "\"waiting\": {}, \"wanted\": {}, \"differences\": [\"\"], \"objects\": {}}"
+    };
     (void)state;
     for (size_t v = 0; v < N_VIEWS; v++) {
         for (size_t d = 0; d < 2; d++) {
@@ -112,7 +118,8 @@ static void test_hostile_and_empty_documents_do_no_harm(void **state)
             json_t *doc = json_loads(documents[d], 0, NULL);
 
             for (size_t k = 0; d == 1 && k < 8; k++) {
-                static const char *const keys[] = { "event", "ref", "type", "code", "outcome", "device", "text", "worker" };
+                static const char *const keys[] = { "event",   "ref",    "type", "code",
+                                                    "outcome", "device", "text", "worker" };
                 (void)json_object_set_new(doc, keys[k], json_stringn_nocheck(text, strlen(text)));
             }
             VIEWS[v].view(&o, doc, NOW_MS);

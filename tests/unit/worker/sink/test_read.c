@@ -37,7 +37,9 @@ static int tear_down(void **state)
 
 static int read_text(void **state, const char *text, const char *type, struct sn_error *err)
 {
-    const struct sn_sink_message m = { .body = text, .len = strlen(text), .content_type = type, .routing_key = "applied.olt-7" };
+    const struct sn_sink_message m = {
+        .body = text, .len = strlen(text), .content_type = type, .routing_key = "applied.olt-7"
+    };
     json_t *doc = NULL;
     int rc = sn_sink_read(result_schema(state), &m, &doc, err);
 
@@ -54,11 +56,12 @@ static void test_takes_results_and_gates(void **state)
 
     assert_int_equal(read_text(state, PROGRESS "}", "application/json", &err), 0);
     assert_int_equal(read_text(state, PROGRESS "}", "", &err), 0);
-    assert_int_equal(read_text(state,
-                               "{\"schema\": \"silver.gate/1\", \"uid\": \"olt-7\", \"target\": \"olt-7\", \"state\": \"open\", "
-                               "\"since\": \"2026-11-23T04:00:00Z\"}",
-                               "application/json", &err),
-                     0);
+    assert_int_equal(
+        read_text(state,
+                  "{\"schema\": \"silver.gate/1\", \"uid\": \"olt-7\", \"target\": \"olt-7\", \"state\": \"open\", "
+                  "\"since\": \"2026-11-23T04:00:00Z\"}",
+                  "application/json", &err),
+        0);
 }
 
 static void test_lets_fields_of_newer_workers_pass(void **state)
@@ -127,9 +130,12 @@ static void test_versions_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_takes_results_and_gates),   cmocka_unit_test(test_lets_fields_of_newer_workers_pass),
-        cmocka_unit_test(test_says_why_a_message_is_no_result), cmocka_unit_test(test_size_has_an_end),
-        cmocka_unit_test(test_device_stands_behind_the_first_dot), cmocka_unit_test(test_versions_are_counted),
+        cmocka_unit_test(test_takes_results_and_gates),
+        cmocka_unit_test(test_lets_fields_of_newer_workers_pass),
+        cmocka_unit_test(test_says_why_a_message_is_no_result),
+        cmocka_unit_test(test_size_has_an_end),
+        cmocka_unit_test(test_device_stands_behind_the_first_dot),
+        cmocka_unit_test(test_versions_are_counted),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
