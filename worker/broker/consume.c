@@ -18,6 +18,9 @@ enum {
     STACK_MIN = 7 << 20, /* bytes */
 };
 
+/* Times are said with four digits of the year; a later one is no time. */
+#define YEAR_10000_S UINT64_C(253402300800)
+
 /* A delivery that nobody settled yet. */
 struct held {
     uint64_t tag;
@@ -155,7 +158,7 @@ static struct sn_delivery *delivery_of(struct sn_consumer *c, const struct sn_am
         sn_amqp_copy(d->reply_to, sizeof(d->reply_to), p->reply_to);
     if (p->_flags & AMQP_BASIC_CORRELATION_ID_FLAG)
         sn_amqp_copy(d->correlation_id, sizeof(d->correlation_id), p->correlation_id);
-    if ((p->_flags & AMQP_BASIC_TIMESTAMP_FLAG) && p->timestamp <= INT64_MAX / 1000)
+    if ((p->_flags & AMQP_BASIC_TIMESTAMP_FLAG) && p->timestamp < YEAR_10000_S)
         d->published_ms = (int64_t)p->timestamp * 1000;
     if (p->_flags & AMQP_BASIC_HEADERS_FLAG)
         sn_headers_decode(&p->headers, &d->headers);

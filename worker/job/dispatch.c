@@ -202,6 +202,14 @@ static int replay_of(const char *header, char request[64])
     return n > 0 ? n : 0;
 }
 
+/* Headers are as foreign as the body: whoever may publish may write them. */
+static int attempts_of(const struct sn_headers *headers, int attempts_max)
+{
+    if (headers->attempt < 0)
+        return 0;
+    return headers->attempt < attempts_max ? (int)headers->attempt : attempts_max;
+}
+
 static bool ends_with(const char *text, const char *end)
 {
     size_t a = strlen(text);
@@ -273,7 +281,7 @@ static void delivered(void *arg, struct sn_delivery *delivery)
     if (job == NULL)
         return; /* unacknowledged: the broker keeps it */
     job->refusal = refusal;
-    job->attempt = (int)delivery->headers.attempt;
+    job->attempt = attempts_of(&delivery->headers, fleet->conf.attempts_max);
     job->replay = replay_of(delivery->headers.replay, job->replay_request);
     job->bulk = ends_with(delivery->queue, ".bulk");
     if (event != NULL)

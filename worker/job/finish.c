@@ -199,7 +199,8 @@ void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct
 {
     struct sn_fleet *fleet = sn_lane_fleet(t->lane);
     int64_t now = sn_clock_wall_ms();
-    int64_t first = job->delivery->headers.first_failed > 0 ? job->delivery->headers.first_failed : now;
+    int64_t said = job->delivery->headers.first_failed; /* a header: whoever may publish may write it */
+    int64_t first = said > 0 && said < now ? said : now;
     struct sn_result_say say = { .cause = cause, .waiting = target, .waiting_since_ms = first };
     int level = spend ? sn_settle_level(job->attempt + 1, INT_MAX, sn_random_below(3)) : level_of_age(fleet, now - first);
     const char *origin = job->delivery->headers.origin[0] != '\0' ? job->delivery->headers.origin : job->delivery->queue;
