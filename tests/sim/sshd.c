@@ -47,7 +47,9 @@ struct connection {
     struct session *session;
     char user[64];   /* of the keyboard-interactive login: its answers do not repeat the name */
     struct text out; /* not yet taken by the channel's window */
+    struct text in;  /* came while something was being said */
     bool busy;       /* inside libssh */
+    bool flushing;   /* inside ssh_channel_write, which reads, too */
     bool ending;
     enum term_end end;
 };
@@ -85,6 +87,7 @@ static void connection_end(void *arg)
     }
     close(c->fd);
     text_free(&c->out);
+    text_free(&c->in);
     free(c);
 }
 
@@ -101,6 +104,10 @@ static void connection_close(struct connection *c, enum term_end end)
 
 static void connection_flush(struct connection *c)
 {
+    if (c->flushing) {
+        return;
+    }
+    c->flushing = true;
     while (c->out.len > 0 && c->channel != NULL && ssh_channel_is_open(c->channel)) {
         size_t window = ssh_channel_window_size(c->channel);
         size_t len = c->out.len < window ? c->out.len : window;
@@ -110,6 +117,7 @@ static void connection_flush(struct connection *c)
         }
         text_drop(&c->out, (size_t)n);
     }
+    c->flushing = false;
     uint32_t events = EPOLLIN;
     if ((ssh_get_poll_flags(c->ssh) & SSH_WRITE_PENDING) != 0) {
         events |= EPOLLOUT;
@@ -188,12 +196,31 @@ static int on_auth(struct connection *c, ssh_message m)
     return 1;
 }
 
+static void take_late_input(void *arg)
+{
+    struct connection *c = arg;
+    struct text in = c->in;
+    c->in = (struct text){0};
+    if (!c->ending) {
+        session_input(c->session, in.p, in.len);
+    }
+    text_free(&in);
+}
+
 static int on_channel_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t len, int is_stderr, void *arg)
 {
     (void)ssh;
     (void)channel;
     struct connection *c = arg;
-    if (!is_stderr && c->session != NULL && !c->ending) {
+    if (is_stderr || c->session == NULL || c->ending) {
+        return (int)len;
+    }
+    if (c->flushing || c->in.len > 0) { /* in the middle of a sentence: what is typed is looked at when it is over */
+        if (c->in.len == 0) {
+            loop_later(c->listener->olt->sim->loop, take_late_input, c);
+        }
+        text_add(&c->in, data, len);
+    } else {
         session_input(c->session, data, len);
     }
     return (int)len;
