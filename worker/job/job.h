@@ -58,6 +58,7 @@ struct sn_step {
     json_t *key;             /* GONE of an old key: the key; else NULL (the driver makes it from the event) */
 
     enum sn_step_state state;
+    uint64_t session;        /* of the lane, in which the thing was last found as it shall be */
     bool wrote;
     bool created;            /* the contract held nothing here before this event */
     enum sn_evidence evidence;

@@ -488,11 +488,13 @@ static void done(struct visit *v)
 {
     struct sn_error err;
 
-    if (!v->job->dry && settle_record(v, &err) != 0) {
+    /* a running configuration is forgotten by a restart: its record shrinks when it is saved (sn_visit_saved) */
+    if (!v->job->dry && v->step->driver->commit_policy != SN_COMMIT_BATCH && settle_record(v, &err) != 0) {
         sn_finish_again(v->fleet, v->job, &err);
         return;
     }
     v->step->state = SN_STEP_DONE;
+    v->step->session = v->t->session_n;
     (void)pthread_mutex_lock(&v->step->device->lock);
     sn_gate_success(&v->step->device->gate);
     (void)pthread_mutex_unlock(&v->step->device->lock);
@@ -558,11 +560,56 @@ void sn_visit_step(struct sn_lane_thread *t, struct sn_job *job)
     t->job = NULL;
 }
 
+/* Is the step one of those whose result the save of this device keeps? */
+static bool is_kept_by_save(const struct sn_job *job, const struct sn_step *s)
+{
+    return !s->commit && s->state == SN_STEP_DONE && s->device == job->steps[job->at].device;
+}
+
+/* The first step that was last read in an earlier session: it and its like are open again. False when there is none. */
+static bool look_again(const struct sn_lane_thread *t, struct sn_job *job)
+{
+    int first = -1;
+
+    for (int i = job->at - 1; i >= 0; i--) {
+        if (!is_kept_by_save(job, &job->steps[i]) || job->steps[i].session == t->session_n)
+            continue;
+        job->steps[i].state = SN_STEP_OPEN;
+        first = i;
+    }
+    if (first < 0)
+        return false;
+    job->at = first;
+    job->after = SN_THEN_STEP;
+    return true;
+}
+
+static int settle_step(struct sn_lane_thread *t, struct sn_job *job, int i, struct sn_error *err)
+{
+    struct visit v;
+    int at = job->at;
+    int rc;
+
+    job->at = i;
+    rc = open_visit(&v, t, job, err) == 0 ? settle_record(&v, err) : -1;
+    close_visit(&v);
+    job->at = at;
+    return rc;
+}
+
 void sn_visit_saved(struct sn_lane_thread *t, struct sn_job *job)
 {
-    struct sn_step *s = &job->steps[job->at];
+    struct sn_error err;
 
-    s->state = SN_STEP_DONE;
+    if (look_again(t, job))
+        return;
+    for (int i = 0; i < job->at; i++) {
+        if (is_kept_by_save(job, &job->steps[i]) && settle_step(t, job, i, &err) != 0) {
+            sn_finish_again(sn_lane_fleet(t->lane), job, &err);
+            return;
+        }
+    }
+    job->steps[job->at].state = SN_STEP_DONE;
     proceed(t, job);
 }
 

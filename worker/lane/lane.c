@@ -100,6 +100,7 @@ int sn_lane_session(struct sn_lane_thread *t, int64_t deadline_ms, struct sn_ver
         t->session = NULL;
         return -1;
     }
+    t->session_n++;
     if (sn_device_is_exclusive(d)) {
         atomic_store(&d->session_fd, d->driver->fd(t->session));
         atomic_store(&d->warm_since_ms, sn_clock_wall_ms());
