@@ -119,9 +119,9 @@ static bool carry_list(struct run *r, bool *ret_wrote, struct sn_verdict *ret)
         /* a link that dies under every exchange is a link that is down */
         ret->class = SN_UNREACHABLE;
         go_on = false;
-    } else if (ret->class == SN_UNKNOWN && writes) {
+    } else if ((ret->class == SN_UNKNOWN || ret->class == SN_AGAIN) && writes) {
         if (r->lists_n > 0)
-            r->lists_n--; /* it may never have arrived: if the read shows so, it may be asked for again */
+            r->lists_n--; /* it may never have arrived, or was undone: if the read shows so, it may be asked for again */
     } else if (ret->class != SN_UNKNOWN) {
         r->lost = 0;
     }

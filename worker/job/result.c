@@ -8,7 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 
-#define STORED_MAX 4096
+#define STORED_MAX 4096 /* bytes from which on it is thinned out */
 
 void sn_job_clean_text(const struct sn_fleet *fleet, const char *text, size_t len, struct sn_buf *out)
 {
@@ -280,10 +280,16 @@ char *sn_result_stored(const struct sn_job *job, const struct sn_fleet *fleet, c
     set(r, "log", json_null());
     text = json_dumps(r, JSON_COMPACT);
     if (text != NULL && strlen(text) > STORED_MAX) {
-        /* what every target holds is in the ledger; the outcome must fit */
+        /* What the targets hold can be read again. The records stay whatever their size: when this process dies before the whole result is
+         * confirmed, the stored one is the only one that the ledger gets. */
+        json_t *targets = json_object_get(r, "targets");
+        size_t i;
+        json_t *t;
+        json_array_foreach (targets, i, t) {
+            set(t, "holds", json_null());
+            set(t, "reality", json_null());
+        }
         free(text);
-        set(r, "targets", json_array());
-        set(r, "records", json_array());
         text = json_dumps(r, JSON_COMPACT);
     }
     json_decref(r);

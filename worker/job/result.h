@@ -28,7 +28,7 @@ struct sn_result_say {
 
 /* The result as JSON text (malloc'ed), with transcript. NULL on memory. */
 char *sn_result_text(const struct sn_job *job, const struct sn_fleet *fleet, const struct sn_result_say *say);
-/* The same without transcript and letter, at most 4 kB: what Redis keeps, to be said again. NULL on memory. */
+/* The same without transcript and letter, some 4 kB: what Redis keeps, to be said again. NULL on memory. */
 char *sn_result_stored(const struct sn_job *job, const struct sn_fleet *fleet, const struct sn_result_say *say);
 
 /* Whole outcome of the steps: worst (dead > applied > unchanged). Evidence: weakest of those that were written. */

@@ -27,6 +27,7 @@ struct world {
     enum sn_class refuse;  /* of before_write */
     int reads, writes, asked, remembered;
     int writes_before_first_read;
+    int again;             /* so many writes are undone */
     bool ack_only;         /* the driver notes an acknowledgement in memo instead of reading back */
 };
 
@@ -101,6 +102,8 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
         sn_verdict_set(&reply->verdict, SN_UNKNOWN, "test.lost", "it never arrived");
         return;
     }
+    if (w->write_says == SN_AGAIN && w->again-- == 0)
+        w->write_says = SN_OK;
     if (!w->deaf && w->write_says == SN_OK)
         w->on = true;
     if (w->done_but_lost) {
@@ -222,6 +225,18 @@ static void a_lost_write_is_asked_for_again(void **state)
     sn_converged_fini(&c);
 }
 
+/* A transaction that lost against another one was rolled back: the same list once more is no repetition. */
+static void what_was_undone_may_be_asked_again(void **state)
+{
+    struct world w = { .write_says = SN_AGAIN, .again = 3 };
+    struct sn_converged c = go(&w, false);
+
+    (void)state;
+    assert_int_equal(c.what, SN_CONVERGED_DONE);
+    assert_int_equal(w.writes, 4);
+    sn_converged_fini(&c);
+}
+
 static void a_link_that_dies_under_every_write_is_unreachable(void **state)
 {
     struct world w = { .cut_before = 100 };
@@ -295,6 +310,7 @@ int main(void)
         cmocka_unit_test(a_target_that_answers_and_does_nothing_is_no_effect),
         cmocka_unit_test(a_lost_answer_is_answered_by_reading),
         cmocka_unit_test(a_lost_write_is_asked_for_again),
+        cmocka_unit_test(what_was_undone_may_be_asked_again),
         cmocka_unit_test(a_link_that_dies_under_every_write_is_unreachable),
         cmocka_unit_test(a_link_that_dies_under_every_read_is_unreachable),
         cmocka_unit_test(without_permission_nothing_is_sent),
