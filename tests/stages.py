@@ -98,7 +98,11 @@ def stage_unit(options):
         return counted(report, run(words, TMPDIR=folder, **SANITIZER_ENV), "ctest")
 
 
-def run_pytest(name, options):
+# The system tests wait for servers most of their time: several files at once, each with a lab of its own.
+SYSTEM_AT_ONCE = 4
+
+
+def run_pytest(name, options, at_once=1):
     tests = ROOT / "tests" / name
     if not any(tests.rglob("test_*.py")):
         return Outcome(note="absent")
@@ -108,6 +112,8 @@ def run_pytest(name, options):
              "--timeout=180", f"--junitxml={report}", tests]
     if options.k:
         words += ["-k", options.k]
+    if at_once > 1:
+        words += ["-n", str(at_once), "--dist", "loadfile"]
     with writing_folder() as folder:
         code = run(words + options.pytest, TMPDIR=folder,
                    SILVER_BUILD=os.environ.get("SILVER_BUILD", str(BUILD / "gcc")),
@@ -139,7 +145,7 @@ STAGES = {
     "clang": stage_clang,
     "contract": lambda options: run_pytest("contract", options),
     "sim": lambda options: run_pytest("sim", options),
-    "system": lambda options: run_pytest("system", options),
+    "system": lambda options: run_pytest("system", options, SYSTEM_AT_ONCE),
 }
 NEED_BUILD = ("contract", "sim", "system")
 
