@@ -29,5 +29,6 @@ const struct sn_driver sn_driver_huawei_smartax = {
     .close = sn_cli_close,
     .fd = sn_cli_fd,
     .idle = sn_cli_idle,
+    .record = hw_record,
     .op_timeout_ms = sn_cli_op_timeout_ms,
 };

@@ -43,6 +43,7 @@ enum hw_verb {
     HW_READ_NEXT_INDEX,
     HW_READ_ETH,        /* n[0] = port */
     HW_READ_OPTICAL,
+    HW_READ_TO_SHOW,    /* for `device record`: not for the driver's eyes */
     /* writes */
     HW_ADD,             /* n[0] = ONT id */
     HW_MODIFY,
@@ -262,6 +263,8 @@ void hw_op_flow_tables(struct sn_ops *ops, const struct hw_flow *flow, int rx, i
 void hw_op_flow_undo(struct sn_ops *ops, const struct hw_onu *onu, const struct hw_flow *flow, bool by_index);
 
 /* describe.c */
+/* What somebody who writes a fixture wants to see of this release: layouts of the lists, nobody's description. */
+void hw_record(const struct sn_target *target, struct sn_ops *ret);
 void hw_describe(const struct sn_want *want, const void *have, const json_t *memo, json_t **ret_holds,
                  json_t **ret_reality);
 

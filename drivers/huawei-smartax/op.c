@@ -283,3 +283,23 @@ void hw_op_flow_undo(struct sn_ops *ops, const struct hw_onu *onu, const struct 
         LINE(op, "undo service-port vlan %d gpon %d/%d/%d ont %d gemport %d", flow->vlan, onu->at.frame, onu->at.slot,
              onu->at.port, onu->id, flow->gem);
 }
+
+void hw_record(const struct sn_target *target, struct sn_ops *ret)
+{
+    static const char *const lines[] = {
+        "display version",
+        "display board 0",
+        "display ont autofind all",
+        "display ont-lineprofile gpon all",
+        "display ont-srvprofile gpon all",
+        "display traffic table ip from-index 0",
+        "display vlan all",
+    };
+
+    (void)target;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct sn_op *op = reading(ret, HW_READ_TO_SHOW, CONFIG);
+        if (op != NULL)
+            LINE(op, "%s", lines[i]);
+    }
+}
