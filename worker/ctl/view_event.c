@@ -274,9 +274,11 @@ static void timeline(struct sn_out *o, const json_t *event)
         if (sn_json_number(entry, "run") != run) {
             const json_t *r = run_of(event, run = sn_json_number(entry, "run"));
             sn_out_text(o, _("\n run %lld"), (long long)run);
-            sn_out_put(o, SN_STYLE_DIM, r != NULL ? ", " : "");
-            sn_out_put(o, SN_STYLE_DIM, sn_json_text(r, "worker"));
-            sn_out_text(o, r != NULL ? _(", epoch %lld") : "", (long long)sn_json_number(r, "epoch"));
+            if (r != NULL) {
+                sn_out_put(o, SN_STYLE_DIM, ", ");
+                sn_out_put(o, SN_STYLE_DIM, sn_json_text(r, "worker"));
+                sn_out_text(o, _(", epoch %lld"), (long long)sn_json_number(r, "epoch"));
+            }
             sn_out_text(o, "\n");
             target[0] = '\0';
         }

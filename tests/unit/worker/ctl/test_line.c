@@ -9,12 +9,18 @@
 
 #include "worker/ctl/ctl.h"
 
-#define PARSE(line, err, ...)                                                     \
-    ({                                                                            \
-        char *argv_[] = { (char[]){ "silverctl" }, __VA_ARGS__ };                 \
-        sn_line_parse((int)(sizeof(argv_) / sizeof(argv_[0])), argv_, line, err); \
-    })
-#define W(text) ((char[]){ text })
+/* The words live as long as the line that points into them: the caller's block. */
+static int parse(struct sn_line *line, struct sn_error *err, const char *const *words)
+{
+    static char program[] = "silverctl";
+    static char *argv[16];
+    int argc = 0;
+
+    for (argv[argc++] = program; *words != NULL; words++)
+        argv[argc++] = (char *)(uintptr_t)*words;
+    return sn_line_parse(argc, argv, line, err);
+}
+#define PARSE(line, err, ...) parse(line, err, (const char *const[]){ __VA_ARGS__, NULL })
 
 static void test_finds_commands_of_one_and_two_words(void **state)
 {
@@ -22,14 +28,12 @@ static void test_finds_commands_of_one_and_two_words(void **state)
     struct sn_error err;
 
     (void)state;
-    assert_int_equal(PARSE(&line, &err, W("event"), W("3f2a"), W("--raw")), 0);
+    assert_int_equal(PARSE(&line, &err, "event", "3f2a", "--raw"), 0);
     assert_string_equal(line.command->name, "event");
     assert_true(line.args.given[SN_FLAG_RAW]);
     assert_int_equal(line.args.n, 1);
     assert_string_equal(line.args.words[0], "3f2a");
-    assert_int_equal(
-        PARSE(&line, &err, W("--json"), W("device"), W("pause"), W("olt-7"), W("--why=fibra"), W("--until"), W("2h")),
-        0);
+    assert_int_equal(PARSE(&line, &err, "--json", "device", "pause", "olt-7", "--why=fibra", "--until", "2h"), 0);
     assert_string_equal(line.command->name, "device pause");
     assert_true(line.json);
     assert_string_equal(line.args.value[SN_FLAG_WHY], "fibra");
@@ -42,7 +46,7 @@ static void test_settings_and_words_behind_two_dashes(void **state)
     struct sn_error err;
 
     (void)state;
-    assert_int_equal(PARSE(&line, &err, W("--broker.port=5673"), W("publish"), W("--"), W("--wait"), W("-")), 0);
+    assert_int_equal(PARSE(&line, &err, "--broker.port=5673", "publish", "--", "--wait", "-"), 0);
     assert_int_equal(line.settings_n, 1);
     assert_string_equal(line.settings[0], "broker.port=5673");
     assert_false(line.args.given[SN_FLAG_WAIT]);
@@ -63,16 +67,16 @@ static void test_refuses_what_makes_no_sense(void **state)
         assert_non_null(strstr(err.text, part));               \
         assert_int_equal(sn_ctl_exit_of(&err), SN_EXIT_USAGE); \
     } while (0)
-    REFUSED("usage.command", "frobnicate", W("frobnicate"));
-    REFUSED("usage.command", "device", W("device"));
-    REFUSED("usage.command", "which command", W("--json"));
-    REFUSED("usage.words", "event ID|REF|last", W("event"));
-    REFUSED("usage.words", "b", W("event"), W("a"), W("b"));
-    REFUSED("usage.option", "--frob", W("event"), W("a"), W("--frob"));
-    REFUSED("usage.option", "event has no option --wait", W("event"), W("a"), W("--wait"));
-    REFUSED("usage.option", "--limit wants a value", W("contract"), W("a"), W("--limit"));
-    REFUSED("usage.option", "--raw takes no value", W("event"), W("a"), W("--raw=yes"));
-    REFUSED("usage.option", "-x", W("event"), W("-x"));
+    REFUSED("usage.command", "frobnicate", "frobnicate");
+    REFUSED("usage.command", "device", "device");
+    REFUSED("usage.command", "which command", "--json");
+    REFUSED("usage.words", "event ID|REF|last", "event");
+    REFUSED("usage.words", "b", "event", "a", "b");
+    REFUSED("usage.option", "--frob", "event", "a", "--frob");
+    REFUSED("usage.option", "event has no option --wait", "event", "a", "--wait");
+    REFUSED("usage.option", "--limit wants a value", "contract", "a", "--limit");
+    REFUSED("usage.option", "--raw takes no value", "event", "a", "--raw=yes");
+    REFUSED("usage.option", "-x", "event", "-x");
 }
 
 static void test_help_needs_no_words(void **state)
@@ -82,9 +86,9 @@ static void test_help_needs_no_words(void **state)
     struct sn_out out = { .width = 100 };
 
     (void)state;
-    assert_int_equal(PARSE(&line, &err, W("--help")), 0);
+    assert_int_equal(PARSE(&line, &err, "--help"), 0);
     assert_null(line.command);
-    assert_int_equal(PARSE(&line, &err, W("plan"), W("--help")), 0);
+    assert_int_equal(PARSE(&line, &err, "plan", "--help"), 0);
     sn_line_help(&out, line.command);
     assert_non_null(strstr(sn_buf_str(&out.buf), "usage: silverctl plan FILE"));
     assert_non_null(strstr(sn_buf_str(&out.buf), "--exit-code"));
