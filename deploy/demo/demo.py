@@ -2,11 +2,13 @@
 """The demonstration after its packages: build, servers, morning, kill, table. See deploy/demo/run."""
 
 import argparse
+import datetime
 import json
 import os
 import pathlib
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +16,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "deploy"))
 
-import msgpack  # noqa: E402  (the path above comes first)
+import pika  # noqa: E402  (the path above comes first)
+import psycopg2  # noqa: E402
 
 import morning  # noqa: E402
 import show  # noqa: E402
@@ -117,8 +120,8 @@ class Demo:
             contract = self.contracts[customer]
             generation = contract.generation - 1 if step.older else None
             step.event = contract.event(step.kind, step.state, generation, **changes)
+        step.published_at = step.published_at or time.time()
         self.odoo.publish(step.event)
-        step.published += 1
 
     def final(self, step, times):
         """The step's final result when it was said that often."""
@@ -177,8 +180,10 @@ class Demo:
 
     # ---- the report
 
-    def ledger(self, event_id):
-        """What silverctl says of the event, once the ledger has it as final."""
+    def ledger(self, step):
+        """What silverctl says of the event, once the ledger has it as final, and the seconds from its publication on."""
+        event_id = step.event["id"]
+
         def known():
             done = self.silverd.ctl("event", event_id, "--json", check=False)
             if done.returncode == EXIT_NOT_FOUND:
@@ -187,7 +192,8 @@ class Demo:
                 raise LabError(f"silverctl event {event_id}: {done.stderr.strip()}")
             event = json.loads(done.stdout)
             return event["state"] == "final" and event
-        return wait_until(known, f"event {event_id} in the ledger")
+        event = wait_until(known, f"event {event_id} in the ledger")
+        return event, datetime.datetime.fromisoformat(event["finished"]).timestamp() - step.published_at
 
     def table(self):
         self.network.tick()
@@ -196,13 +202,14 @@ class Demo:
             rows.append([[customer.ref, customer.user], None, self.network.olt_says(customer), None,
                          self.network.nas_says(customer), None, None, None])
         for customer, cells in zip(self.customers, rows):
-            events = [(step.asked, self.ledger(step.event["id"])) for step in customer.steps]
+            events = [(step.asked, *self.ledger(step)) for step in customer.steps]
             cells[3] = self.network.radius_says(customer)
             cells[1], cells[5], cells[6], cells[7] = show.event_cells(events)
         return show.table(rows)
 
     def ctl(self, *words):
-        return self.silverd.ctl("--no-color", *words, check=False).stdout.rstrip("\n")
+        """silverctl's answer; a LabError when it has none."""
+        return self.silverd.ctl("--no-color", *words).stdout.rstrip("\n")
 
     def letters(self):
         listed = [json.loads(line) for line in self.ctl("dlq", "list", "--json").splitlines()]
@@ -213,9 +220,12 @@ class Demo:
 
     def look_around(self):
         lab, folder = self.lab, self.lab.folder
+        first = self.customers[0]       # who may be given another plan by whoever looks around
+        wish = self.contracts[first].event("plan_changed", **morning.plan("FTTH-100"))
+        (folder / "plan-change.json").write_text(json.dumps(wish, indent=2) + "\n", encoding="utf-8")
         ctl = f"{self.silverd.program.parent / 'ctl' / 'silverctl'} --config {self.silverd.config}"
         sim = f"{self.sim.process.argv[0]} ctl {self.sim.control}"
-        return (f"{ctl} device list\n{ctl} contract CT-1004\n{ctl} event last\n{ctl} plan FILE\n"
+        return (f"{ctl} device list\n{ctl} contract CT-1004\n{ctl} event last\n{ctl} plan {folder}/plan-change.json\n{ctl} publish --wait {folder}/plan-change.json\n"
                 f"{sim} '{{\"op\": \"state\", \"olt\": \"olt-1\"}}'\n"
                 f"psql -h {lab.pg.socket_dir} -p {lab.pg.port} -U postgres radius      (or nas, silver)\n"
                 f"curl http://127.0.0.1:{self.silverd.port}/metrics      (or /healthz?verbose)\n"
@@ -274,6 +284,23 @@ def play(demo, report):
     (report / "dialogue.txt").write_text(dialogue + "\n", encoding="utf-8")
 
 
+def blame(lab):
+    """After an error of a connection: a LabError that names the server which has ended; returns when all are alive."""
+    def ended():
+        try:
+            lab.check()
+            for child in lab.children():
+                child.check()
+        except LabError as error:
+            return error
+        return None
+    try:
+        error = wait_until(ended, "a server to have ended", 2)
+    except LabError:
+        return
+    raise error
+
+
 def run(options):
     started = time.monotonic()
     programs = pathlib.Path(options.build).resolve() if options.build else ROOT / "build" / "demo" / "tree"
@@ -296,10 +323,14 @@ def run(options):
                     demo.network.lit[customer] = False
                 show.say(demo.look_around() + "\nCtrl-C stops everything and removes that folder.")
                 demo.keep_up()
+        except (OSError, pika.exceptions.AMQPError, psycopg2.Error):
+            blame(lab)
+            raise
         finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)    # a second Ctrl-C would leave something behind
             keep_logs(lab, report)
     show.say(f"logs of every process, inventory, table and dialogue: {report}\n"
-             "what each word means: README.md, docs/architecture.md; look around while it runs: deploy/demo/run --keep\n"
+             "what the words mean: README.md; to look around while all is up: deploy/demo/run --keep\n"
              f"nothing was left running; {time.monotonic() - started:.0f} s")
 
 
@@ -318,6 +349,7 @@ def main(argv):
         print(f"deploy/demo/run: {error}", file=sys.stderr)
         return 69
     except KeyboardInterrupt:
+        print("\nstopped; nothing was left running", file=sys.stderr)
         return 130
     return 0
 

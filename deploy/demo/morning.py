@@ -24,7 +24,7 @@ class Step:
     older: bool = False         # generated before the step above it, published after it
     twice: bool = False         # the very same message once more, when its result has been seen
     event: dict = None          # as published
-    published: int = 0          # how often
+    published_at: float = 0     # Unix time, the first time
 
 
 class Customer:

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the demonstration prints: a heading for each part, one living line per contract, and the table."""
 
-import datetime
 import shutil
 import sys
 import time
 
 COLUMNS = (("contract", 10), ("asked", 20), ("the OLT holds", 24), ("RADIUS answers", 19), ("session", 14),
-           ("outcome and evidence", 27), ("attempts", 9), ("time", 6))
+           ("outcome and evidence", 28), ("attempts", 9), ("time", 6))
 ANSWER_LINES = 6
 RULE = "-" * (sum(width for _, width in COLUMNS) + 2 * (len(COLUMNS) - 1))
 
@@ -106,11 +105,11 @@ def table(rows):
 
 
 def event_cells(steps):
-    """Four columns (asked, outcome, attempts, time) from [(asked, what the ledger says of the event)]."""
+    """Four columns (asked, outcome, attempts, time) from [(asked, what the ledger says of the event, seconds)]."""
     columns = [[], [], [], []]
     widths = [dict(COLUMNS)[name] for name in ("asked", "outcome and evidence", "attempts", "time")]
-    for asked, event in steps:
-        texts = (asked, outcome(event), attempts(event), took(event))
+    for asked, event, seconds in steps:
+        texts = (asked, outcome(event), attempts(event), f"{seconds:.1f} s")
         for column, lines in zip(columns, together(*zip(texts, widths))):
             column += lines
     return columns
@@ -121,21 +120,10 @@ def outcome(event):
     words = event["outcome"] + (f" ({evidence})" if evidence != "none" else "")
     if event.get("code"):
         words += f": {event['code']}"
-    return words + (f" at {event['path']}" if event.get("path") else "")
+    path = (event.get("args") or {}).get("path")
+    return words + (f" at {path}" if path else "")
 
 
 def attempts(event):
     tries, runs = event.get("attempt") or 0, event.get("run") or 0
     return f"{tries}" + (f", {runs} runs" if runs > 1 else "")
-
-
-def took(event):
-    seconds = seconds_between(event.get("published"), event.get("finished"))
-    return "-" if seconds is None else f"{seconds:.1f} s"
-
-
-def seconds_between(begin, end):
-    if not begin or not end:
-        return None
-    moments = [datetime.datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (begin, end)]
-    return (moments[1] - moments[0]).total_seconds()
