@@ -240,6 +240,10 @@ class Shared:
         if report is not None and report.failed:
             for child in self.lab.children():
                 print(f"---- {child.name} (exit {child.returncode()}), end of {child.log}\n{child.log_end(80)}")
+            for name, olt in self.field.olts.items():
+                print(f"---- {name}, its last commands")
+                for entry in olt.ask("log")["log"][-40:]:
+                    print(f"{entry['session']:4} {entry['at_ms']:8} {entry['result']:12} {entry['command']}")
             self.close()
 
     def close(self):

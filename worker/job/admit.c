@@ -21,6 +21,7 @@ static void reset(struct sn_job *job)
         json_decref(s->record);
         json_decref(s->plan);
     }
+    sn_buf_fini(&job->raw);
     json_decref(job->follow_ups);
     job->follow_ups = NULL;
     memset(job->steps, 0, sizeof(job->steps));

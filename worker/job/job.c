@@ -83,6 +83,7 @@ void sn_job_free(struct sn_job *job)
     sn_verdict_fini(&job->cause);
     json_decref(job->entries);
     json_decref(job->follow_ups);
+    sn_buf_fini(&job->raw);
     free(job->journal);
     sn_event_free(job->event);
     sn_delivery_free(job->delivery);

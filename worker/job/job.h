@@ -129,6 +129,7 @@ struct sn_job {
     size_t journal_cap;
     int seq;
 
+    struct sn_buf raw;             /* the first reply of this run that nobody understood, as it came: only sealed does it leave */
     json_t *follow_ups;            /* places left to events of their own, as the result names them; or NULL */
     char outcome[16];              /* final outcome once decided */
     struct sn_verdict cause;       /* why dead, rejected, waiting */

@@ -212,6 +212,7 @@ static void add_letter(json_t *r, const struct sn_job *job, const struct sn_flee
     const char *body = job->delivery != NULL ? job->delivery->body : NULL;
     size_t len = job->delivery != NULL ? job->delivery->len : 0;
     char *clean = NULL;
+    char *reply = NULL;
 
     /* of an accepted event the form whose inline secrets are sealed; of a refused message the bytes as they came */
     if (job->event != NULL) {
@@ -222,6 +223,10 @@ static void add_letter(json_t *r, const struct sn_job *job, const struct sn_flee
     if (body != NULL && fleet->policy.seal_public != NULL &&
         sn_secret_seal(fleet->policy.seal_public, body, len, &sealed, &err) == 0)
         set(r, "letter", json_pack("{s:s}", "event_sealed", sealed));
+    if (sealed != NULL && job->raw.len > 0 && !job->raw.failed &&
+        sn_secret_seal(fleet->policy.seal_public, job->raw.data, job->raw.len, &reply, &err) == 0)
+        set(json_object_get(r, "letter"), "reply_sealed", json_string(reply));
+    free(reply);
     free(sealed);
     free(clean);
 }

@@ -16,6 +16,8 @@
 
 /* Of one reply, in the journal: long lists are cut, the transcript has its own limit. */
 #define JOURNAL_TEXT_MAX 8192
+/* Of a reply that nobody understands, in the letter: enough for a fixture. */
+#define RAW_MAX 32768
 
 /* One visit: everything the loop's callbacks need. */
 struct visit {
@@ -203,6 +205,8 @@ static void after(void *arg, const struct sn_op *op, const struct sn_reply *repl
     else if (verdict->text[0] != '\0')
         sn_buf_adds(&text, verdict->text);
     sn_job_note(v->job, v->fleet, v->step->target->id, "<", sn_buf_str(&text), said);
+    if (verdict->class == SN_BUG && v->job->raw.len == 0 && reply->text.len > 0)
+        sn_buf_add(&v->job->raw, reply->text.data, reply->text.len < RAW_MAX ? reply->text.len : RAW_MAX);
     if (!v->job->dry && reply->verdict.class != SN_UNREACHABLE) {
         journal(v, op, said, &text);
         if (op->kind == SN_WRITE)
