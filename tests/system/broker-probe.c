@@ -7,10 +7,10 @@
  *   base | device ID | check [ID]... | describe [ID]...             topology, with the ladder of level=… settings
  *   want QUEUE PREFETCH | unwant QUEUE | own QUEUE EXCHANGE KEY TTL_MS
  *   ack LINK TAG | nack LINK TAG | ackunwant LINK TAG QUEUE
- *   auto MODE             what a lane thread does with each delivery: none, ack, result (publish to silver.results, ack
- * when confirmed), reply (answer to reply_to) publish EXCHANGE KEY ID [name=value]...                         delay
- * origin attempt size transient ("-" = empty exchange) queue NAME | call EXCHANGE KEY TIMEOUT_MS | put EXCHANGE KEY by
- * the blocking client state | turn MS (turn() asks to be called every MS) | quit [MS] (end of input = quit 10000)
+ *   auto MODE             what happens to each delivery, see MODES
+ *   publish EXCHANGE KEY ID [name=value]...       delay origin attempt size transient ("-" = empty exchange)
+ *   queue NAME | call EXCHANGE KEY TIMEOUT_MS | put EXCHANGE KEY        by the blocking client
+ *   state | turn MS (turn() asks to be called every MS) | quit [MS] (end of input = quit 10000)
  */
 #include <pthread.h>
 #include <signal.h>
@@ -24,8 +24,10 @@
 
 #include <jansson.h>
 
-enum mode { MODE_NONE, MODE_ACK, MODE_RESULT, MODE_REPLY };
-static const char *const MODES[] = { "none", "ack", "result", "reply", NULL };
+/* On the lane's thread: nothing; ack; publish to silver.results and ack when confirmed; answer to reply_to. On the
+ * consumer's: unwant the queue at the next delivery. */
+enum mode { MODE_NONE, MODE_ACK, MODE_RESULT, MODE_REPLY, MODE_UNWANT };
+static const char *const MODES[] = { "none", "ack", "result", "reply", "unwant", NULL };
 
 struct job {
     struct job *next;
@@ -88,6 +90,10 @@ static void delivered(void *arg, struct sn_delivery *d)
     j->probe = p;
     j->d = d;
     pthread_mutex_lock(&p->lock);
+    if (p->mode == MODE_UNWANT) {
+        p->mode = MODE_NONE;
+        sn_consumer_unwant(p->consumer, d->queue);
+    }
     if (p->tail != NULL)
         p->tail->next = j;
     else
@@ -185,6 +191,7 @@ static void work_on(struct probe *p, struct job *j, enum mode mode)
 
     switch (mode) {
     case MODE_NONE:
+    case MODE_UNWANT:
         free_job(j);
         return;
     case MODE_ACK:

@@ -254,15 +254,14 @@ static const char *why_now(const struct sn_publisher *p)
 }
 
 /* What others see is brought up to date, too. */
-static int wait_ms(struct sn_publisher *p, int64_t now_ms)
+static int wait_ms(struct sn_publisher *p, int64_t now_ms, int64_t due_ms)
 {
     /* A third of the heartbeat: the library sends it (due at a half) only while we are in it. */
     int64_t until = now_ms + (p->conf->heartbeat_s > 0 ? p->conf->heartbeat_s * 1000 / 3 : 1000);
-    int64_t due = sn_window_due(&p->window, now_ms);
     int64_t oldest = sn_window_oldest(&p->window);
 
-    if (due > 0 && due < until)
-        until = due;
+    if (due_ms > 0 && due_ms < until)
+        until = due_ms;
     if (p->link.state == NULL && p->connect_at_ms < until)
         until = p->connect_at_ms;
     if (oldest > 0 && !p->link.blocked && oldest + p->conf->confirm_timeout_ms < until)
@@ -280,17 +279,30 @@ static int wait_ms(struct sn_publisher *p, int64_t now_ms)
     return sn_clock_left_ms(until, now_ms);
 }
 
+/* One turn on a link that is up. Returns when what was put off is due (0 = nothing), -1 = the link is lost. */
+static int64_t work(struct sn_publisher *p, int64_t now_ms, struct sn_error *err)
+{
+    int64_t due_ms;
+
+    if (receive(p, now_ms, err) != 0)
+        return -1;
+    due_ms = sn_window_due(&p->window, now_ms); /* after receive(), which puts off, and before sending */
+    if (send_ready(p, now_ms, err) != 0 || check_confirms(p, now_ms, err) != 0)
+        return -1;
+    return due_ms;
+}
+
 void sn_publisher_run(struct sn_publisher *p)
 {
     struct sn_error err;
     int64_t now_ms = sn_clock_mono_ms();
 
     while (!take_inbox(p, now_ms)) {
+        int64_t due_ms = 0;
         connect_when_due(p, now_ms);
-        if (p->link.state != NULL &&
-            (receive(p, now_ms, &err) != 0 || send_ready(p, now_ms, &err) != 0 || check_confirms(p, now_ms, &err) != 0))
+        if (p->link.state != NULL && (due_ms = work(p, now_ms, &err)) < 0)
             link_lost(p, &err);
-        sn_wake_poll(p->wake_fd, &p->link, wait_ms(p, now_ms));
+        sn_wake_poll(p->wake_fd, &p->link, wait_ms(p, now_ms, due_ms));
         now_ms = sn_clock_mono_ms();
     }
     sn_amqp_close(&p->link, true);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/text.h"
 #include "worker/broker/amqp.h"
 
 static const amqp_table_entry_t *find(const struct sn_amqp_headers *h, const char *name)
@@ -17,6 +18,11 @@ static const amqp_table_entry_t *find(const struct sn_amqp_headers *h, const cha
             return e;
     }
     return NULL;
+}
+
+static void put(char *field, size_t size, const char *text)
+{
+    assert_int_equal(sn_text_copy(field, size, text), 0);
 }
 
 /* Through the bytes of the wire, as the broker would see them. */
@@ -43,10 +49,10 @@ static void everything_comes_back(void **state)
     char bytes[4096];
 
     (void)state;
-    strcpy(in.origin, "silver.device.olt-7");
-    strcpy(in.code, "huawei.busy");
-    strcpy(in.replay, "r1/3");
-    strcpy(in.traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    put(in.origin, sizeof(in.origin), "silver.device.olt-7");
+    put(in.code, sizeof(in.code), "huawei.busy");
+    put(in.replay, sizeof(in.replay), "r1/3");
+    put(in.traceparent, sizeof(in.traceparent), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     init_amqp_pool(&pool, 4096);
     sn_headers_encode(&in, 60000, 77, &wire);
     assert_int_equal(find(&wire, "silver-delay")->value.value.i64, 60000);
@@ -74,7 +80,7 @@ static void the_brokers_own_headers_are_never_sent(void **state)
     struct sn_amqp_headers wire;
 
     (void)state;
-    strcpy(in.first_death, "delivery_limit");
+    put(in.first_death, sizeof(in.first_death), "delivery_limit");
     sn_headers_encode(&in, 0, 1, &wire);
     for (int i = 0; i < wire.table.num_entries; i++)
         assert_memory_not_equal(wire.table.entries[i].key.bytes, "x-", 2);
