@@ -276,6 +276,8 @@ static int read_rev(struct reading *r, struct sn_event *ev)
 
 static int read_meaning(struct reading *r, struct sn_event *ev)
 {
+    struct sn_error err;
+
     ev->service = json_object_get(r->body, "service");
     ev->command = json_object_get(r->body, "command");
     ev->cleanup = json_object_get(r->body, "cleanup");
@@ -285,6 +287,8 @@ static int read_meaning(struct reading *r, struct sn_event *ev)
     read_state(ev);
     if (read_rev(r, ev) < 0) /* before sealing: a sealed box is different each time */
         return -1;
+    if (r->policy->secrets != NULL && sn_event_hold_secrets(ev, r->body, r->policy->secrets, &err) < 0)
+        return refuse_own(r, &err);
     return seal(r);
 }
 
@@ -311,7 +315,7 @@ int sn_event_read(const struct sn_event_policy *policy, const void *data, size_t
 refused:
     identify(&r, data, len, message_id);
     sn_event_wipe(r.body);
-    free(ev);
+    sn_event_free(ev);
     return -1;
 }
 
@@ -319,6 +323,8 @@ void sn_event_free(struct sn_event *ev)
 {
     if (ev == NULL)
         return;
+    for (int i = 0; i < ev->secrets_n; i++)
+        sn_secret_fini(&ev->secrets[i]);
     json_decref(ev->body);
     free(ev);
 }

@@ -20,6 +20,7 @@
 #define SN_REF_MAX 33
 #define SN_NS_MAX 160
 #define SN_REV_MAX 17
+#define SN_EVENT_SECRETS_MAX 12 /* as many as the schema has places for */
 
 enum sn_service_state { SN_STATE_ACTIVE, SN_STATE_SUSPENDED, SN_STATE_TERMINATED };
 
@@ -43,6 +44,9 @@ struct sn_event {
     enum sn_service_state state; /* contract.cleanup: terminated; a command: active */
     bool disagrees;              /* type and state contradict each other: state wins, the caller counts */
     bool shared;                 /* service.onu.shared */
+    /* What came inline or sealed, in plain: known to the redactor while the event lives, whoever says it back. */
+    struct sn_secret secrets[SN_EVENT_SECRETS_MAX];
+    int secrets_n;
 };
 
 /* Why a message cannot be worked on. `dead` = may become right after a change on our side (an upgrade, a setting, the
@@ -64,8 +68,8 @@ struct sn_event_policy {
     const struct sn_schemas *schemas;
     const unsigned char *fleet_key;   /* 32 bytes: keyed hash; NULL in tools that only check */
     const unsigned char *seal_public; /* 32 bytes: sealed boxes for inline secrets; NULL = refuse inline secrets */
-    /* Opens sealed: references for rev, so that a replayed event (sealed) and the original (inline) have the same rev;
-     * NULL = references are hashed as they stand. */
+    /* Opens sealed: references for rev, so that a replayed event (sealed) and the original (inline) have the same rev, and keeps secrets
+     * from being shown; NULL = references are hashed as they stand, and nothing is kept. */
     const struct sn_secret_store *secrets;
     const char *const *sources; /* allow-list of "system/database", NULL-terminated; NULL = any (tools only) */
     bool inline_secrets;        /* accept inline secrets at all */

@@ -19,6 +19,8 @@ bool sn_event_find_inline(const json_t *body, char *path, size_t size);
 /* Replaces every inline secret by {"$secret": "sealed:…"} and wipes the text; also equal texts in free places (x_…,
  * vars). */
 int sn_event_seal(json_t *body, const unsigned char seal_public[32], struct sn_error *err) SN_MUSTCHECK;
+/* Fills ev->secrets from every place of ev->body that holds a secret inline or sealed for us. */
+int sn_event_hold_secrets(struct sn_event *ev, json_t *body, const struct sn_secret_store *secrets, struct sn_error *err) SN_MUSTCHECK;
 /* rev over the part in its plain form: sealed: references are opened in a copy (when secrets is not NULL). */
 int sn_event_plain_rev(const json_t *part, const struct sn_event_policy *policy, char out[SN_REV_MAX],
                        struct sn_error *err) SN_MUSTCHECK;

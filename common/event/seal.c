@@ -18,10 +18,10 @@ const char *const sn_event_secret_places[] = {
 /* Shorter texts are too common to be taken for a copy of a password. */
 #define COPY_LENGTH_MIN 4
 
-/* Called for each inline secret: object[name] is a string. Non-zero ends the search. */
-typedef int (*on_inline)(json_t *object, const char *name, const char *pointer, void *arg);
+/* Called for each secret that is there, inline or as a reference: object[name]. Non-zero ends the search. */
+typedef int (*on_secret)(json_t *object, const char *name, const char *pointer, void *arg);
 
-static int visit(json_t *value, const char *place, const char *pointer, on_inline found, void *arg)
+static int visit(json_t *value, const char *place, const char *pointer, on_secret found, void *arg)
 {
     char name[32];
     char here[160];
@@ -41,10 +41,10 @@ static int visit(json_t *value, const char *place, const char *pointer, on_inlin
     (void)snprintf(here, sizeof here, "%s/%s", pointer, name);
     if (place[len] == '/')
         return visit(json_object_get(value, name), place + len + 1, here, found, arg);
-    return json_is_string(json_object_get(value, name)) ? found(value, name, here, arg) : 0;
+    return json_object_get(value, name) != NULL ? found(value, name, here, arg) : 0;
 }
 
-static int visit_all(json_t *body, on_inline found, void *arg)
+static int visit_all(json_t *body, on_secret found, void *arg)
 {
     int rc = 0;
 
@@ -62,8 +62,8 @@ static int note_first(json_t *object, const char *name, const char *pointer, voi
 {
     const struct first *first = arg;
 
-    (void)object;
-    (void)name;
+    if (!json_is_string(json_object_get(object, name)))
+        return 0;
     (void)snprintf(first->path, first->size, "%s", pointer);
     return 1;
 }
@@ -149,6 +149,8 @@ static int seal_one(json_t *object, const char *name, const char *pointer, void 
     int rc = -1;
 
     (void)pointer;
+    if (!json_is_string(value))
+        return 0;
     if (sn_secret_seal(s->seal_public, json_string_value(value), len, &reference, s->err) < 0)
         return -1;
     if (len >= COPY_LENGTH_MIN && replace_copies(s->body, json_string_value(value), reference, false) < 0)
@@ -166,6 +168,40 @@ int sn_event_seal(json_t *body, const unsigned char seal_public[32], struct sn_e
     struct sealing s = { .body = body, .seal_public = seal_public, .err = err };
 
     return visit_all(body, seal_one, &s);
+}
+
+struct holding {
+    struct sn_event *ev;
+    const struct sn_secret_store *secrets;
+    struct sn_error *err;
+};
+
+static int hold_one(json_t *object, const char *name, const char *pointer, void *arg)
+{
+    const struct holding *h = arg;
+    const json_t *value = json_object_get(object, name);
+    const char *reference = json_string_value(json_object_get(value, "$secret"));
+    struct sn_error unused;
+
+    (void)pointer;
+    if (h->ev->secrets_n >= SN_EVENT_SECRETS_MAX)
+        return 0;
+    if (json_is_string(value)) {
+        if (sn_secret_resolve_json(h->secrets, value, &h->ev->secrets[h->ev->secrets_n], h->err) < 0)
+            return -1;
+        h->ev->secrets_n++;
+    } else if (reference != NULL && strncmp(reference, "sealed:", 7) == 0 &&
+               sn_secret_resolve(h->secrets, reference, &h->ev->secrets[h->ev->secrets_n], &unused) == 0) {
+        h->ev->secrets_n++; /* one that does not open is the driver's to complain about */
+    }
+    return 0;
+}
+
+int sn_event_hold_secrets(struct sn_event *ev, json_t *body, const struct sn_secret_store *secrets, struct sn_error *err)
+{
+    struct holding h = { .ev = ev, .secrets = secrets, .err = err };
+
+    return visit_all(body, hold_one, &h);
 }
 
 /* What {"$secret": "sealed:…"} holds, as a json string; NULL when it is something else or does not open with our key

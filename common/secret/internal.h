@@ -14,6 +14,13 @@ struct sn_fleet_keys {
     unsigned char seal_secret[32];
 };
 
+/* Secrets that a scope has resolved, each once. */
+struct sn_secret_scope {
+    struct sn_secret *kept;
+    size_t n;
+    size_t room;
+};
+
 struct sn_secret_store {
     char *vault_address;
     char *vault_ca_file;
@@ -22,6 +29,7 @@ struct sn_secret_store {
     int timeout_ms;
     struct sn_redact *redact;
     struct sn_fleet_keys *keys; /* guarded memory of libsodium, or NULL */
+    struct sn_secret_scope *scope; /* NULL: keeps nothing. Else everything above is borrowed from the store behind it */
 };
 
 /* Reads a regular file of at most SECRET_MAX_BYTES into out, as it is. secret.missing, secret.syntax. */

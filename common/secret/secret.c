@@ -185,6 +185,41 @@ static int fill(struct sn_redact *redact, const char *data, size_t len, struct s
     return 0;
 }
 
+/* A copy for the scope, which lives until its end. */
+static int keep(struct sn_secret_scope *scope, const struct sn_secret *secret, struct sn_error *err)
+{
+    for (size_t i = 0; i < scope->n; i++) {
+        if (scope->kept[i].len == secret->len && memcmp(scope->kept[i].data, secret->data, secret->len) == 0)
+            return 0;
+    }
+    if (scope->n == scope->room) {
+        size_t room = scope->room > 0 ? 2 * scope->room : 8;
+        struct sn_secret *more = reallocarray(scope->kept, room, sizeof(*more)); /* pointers only: nothing to wipe */
+        if (more == NULL)
+            return sn_error_oom(err);
+        scope->kept = more;
+        scope->room = room;
+    }
+    if (fill(secret->redact, secret->data, secret->len, &scope->kept[scope->n], err) != 0)
+        return -1;
+    scope->n++;
+    return 0;
+}
+
+static int hand_out(const struct sn_secret_store *s, const char *data, size_t len, struct sn_secret *ret, struct sn_error *err)
+{
+    struct sn_secret secret = { 0 };
+
+    if (fill(s->redact, data, len, &secret, err) != 0)
+        return -1;
+    if (s->scope != NULL && keep(s->scope, &secret, err) != 0) {
+        sn_secret_fini(&secret);
+        return -1;
+    }
+    *ret = secret;
+    return 0;
+}
+
 int sn_secret_resolve(const struct sn_secret_store *s, const char *reference, struct sn_secret *ret,
                       struct sn_error *err)
 {
@@ -199,7 +234,7 @@ int sn_secret_resolve(const struct sn_secret_store *s, const char *reference, st
         return -1;
     rc = PROVIDERS[i].get(s, rest, &value, err);
     if (rc == 0)
-        rc = fill(s->redact, sn_buf_str(&value), value.len, ret, err);
+        rc = hand_out(s, sn_buf_str(&value), value.len, ret, err);
     sn_buf_fini(&value);
     return rc;
 }
@@ -210,7 +245,7 @@ int sn_secret_resolve_json(const struct sn_secret_store *s, const json_t *value,
     const json_t *reference = json_object_get(value, "$secret");
 
     if (json_is_string(value))
-        return fill(s->redact, json_string_value(value), json_string_length(value), ret, err);
+        return hand_out(s, json_string_value(value), json_string_length(value), ret, err);
     if (!json_is_string(reference) || json_object_size(value) != 1)
         return sn_error_set(err, "secret.syntax", "a secret is a text or {\"$secret\": \"<reference>\"}");
     return sn_secret_resolve(s, json_string_value(reference), ret, err);
@@ -224,6 +259,30 @@ void sn_secret_fini(struct sn_secret *secret)
         free(secret->data);
     }
     *secret = (struct sn_secret){ 0 };
+}
+
+int sn_secret_scope_new(const struct sn_secret_store *s, struct sn_secret_store **ret, struct sn_error *err)
+{
+    struct sn_secret_store *view = malloc(sizeof(*view));
+    struct sn_secret_scope *scope = calloc(1, sizeof(*scope));
+
+    if (view == NULL || scope == NULL) {
+        free(view);
+        free(scope);
+        return sn_error_oom(err);
+    }
+    *view = *s;
+    view->scope = scope;
+    *ret = view;
+    return 0;
+}
+
+void sn_secret_scope_end(struct sn_secret_store *scope)
+{
+    if (scope == NULL || scope->scope == NULL)
+        return;
+    while (scope->scope->n > 0)
+        sn_secret_fini(&scope->scope->kept[--scope->scope->n]);
 }
 
 /* A token goes to this address: in clear only to this machine. */
@@ -299,6 +358,13 @@ void sn_secret_store_free(struct sn_secret_store *s)
 {
     if (s == NULL)
         return;
+    if (s->scope != NULL) {
+        sn_secret_scope_end(s);
+        free(s->scope->kept);
+        free(s->scope);
+        free(s);
+        return;
+    }
     sodium_free(s->keys); /* wipes */
     free(s->vault_address);
     free(s->vault_ca_file);

@@ -57,6 +57,13 @@ int sn_secret_resolve_json(const struct sn_secret_store *s, const json_t *value,
                            struct sn_error *err) SN_MUSTCHECK;
 void sn_secret_fini(struct sn_secret *secret);
 
+/* A view of the store for one thread: what is resolved through it stays known to the redactor until sn_secret_scope_end(), so that
+ * a reply which repeats a secret is masked although whoever sent the secret has wiped it by then. The store must outlive
+ * it; ended and freed by sn_secret_store_free(). */
+int sn_secret_scope_new(const struct sn_secret_store *s, struct sn_secret_store **ret, struct sn_error *err) SN_MUSTCHECK;
+/* Wipes what was kept. Safe on NULL. */
+void sn_secret_scope_end(struct sn_secret_store *scope);
+
 /* Seals plain text for the fleet: writes the reference `sealed:<base64>` to *ret_reference (malloc'ed). */
 int sn_secret_seal(const unsigned char seal_public[32], const char *plain, size_t len, char **ret_reference,
                    struct sn_error *err) SN_MUSTCHECK;

@@ -33,6 +33,32 @@ void sn_job_clean_text(const struct sn_fleet *fleet, const char *text, size_t le
     sn_buf_fini(&masked);
 }
 
+static void mask_string(const struct sn_fleet *fleet, json_t *value)
+{
+    struct sn_buf masked = SN_BUF_INIT;
+
+    sn_redact_apply(fleet->redact, &masked, json_string_value(value), json_string_length(value));
+    if (masked.failed)
+        (void)json_string_set(value, "");
+    else if (masked.len != json_string_length(value) || memcmp(sn_buf_str(&masked), json_string_value(value), masked.len) != 0)
+        (void)json_string_setn(value, sn_buf_str(&masked), masked.len);
+    sn_buf_fini(&masked);
+}
+
+void sn_job_mask(const struct sn_fleet *fleet, json_t *tree)
+{
+    const char *name;
+    json_t *value;
+    size_t i;
+
+    if (json_is_string(tree))
+        mask_string(fleet, tree);
+    json_array_foreach (tree, i, value)
+        sn_job_mask(fleet, value);
+    json_object_foreach (tree, name, value)
+        sn_job_mask(fleet, value);
+}
+
 void sn_job_note(struct sn_job *job, const struct sn_fleet *fleet, const char *target, const char *dir, const char *text,
                  const char *verdict)
 {

@@ -16,6 +16,9 @@ void sn_job_note(struct sn_job *job, const struct sn_fleet *fleet, const char *t
 /* Redacts and escapes foreign text, newlines kept as newlines (one line a reply line), into out. */
 void sn_job_clean_text(const struct sn_fleet *fleet, const char *text, size_t len, struct sn_buf *out);
 
+/* Masks secrets in every string of a tree that nobody else reads yet. NULL is well. */
+void sn_job_mask(const struct sn_fleet *fleet, json_t *tree);
+
 struct sn_result_say {
     bool final;
     const char *outcome;        /* final only; else NULL */

@@ -474,6 +474,19 @@ static void act(struct visit *v)
     sn_finish_give_back(v->t, job);
 }
 
+/* While the secrets of this visit are still known: what a target says may repeat them, and it is told later. */
+static void mask(struct visit *v, struct sn_converged *c)
+{
+    struct sn_buf text = SN_BUF_INIT;
+
+    sn_job_mask(v->fleet, c->holds);
+    sn_job_mask(v->fleet, c->reality);
+    sn_job_mask(v->fleet, c->verdict.args);
+    sn_redact_apply(v->fleet->redact, &text, c->verdict.text, strlen(c->verdict.text));
+    (void)snprintf(c->verdict.text, sizeof(c->verdict.text), "%s", text.failed ? "" : sn_buf_str(&text));
+    sn_buf_fini(&text);
+}
+
 static void take_outcome(struct visit *v, struct sn_converged *c)
 {
     struct sn_step *s = v->step;
@@ -526,6 +539,7 @@ static void carry_out(struct visit *v)
     struct sn_converged c;
 
     sn_converge(v->step->driver, &v->want, v->memo, &io, &c);
+    mask(v, &c);
     take_outcome(v, &c);
     if (c.what == SN_CONVERGED_LATER && !v->job->dry) {
         later(v, c.later_ms);
@@ -536,6 +550,7 @@ static void carry_out(struct visit *v)
     if (c.what == SN_CONVERGED_WOULD_CHANGE) {
         json_decref(v->step->plan);
         v->step->plan = plan_of(&c.ops);
+        sn_job_mask(v->fleet, v->step->plan);
     }
     if (c.what != SN_CONVERGED_FAILED) {
         done(v);

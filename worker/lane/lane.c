@@ -91,7 +91,7 @@ int sn_lane_session(struct sn_lane_thread *t, int64_t deadline_ms, struct sn_ver
     struct sn_device *d = t->lane->device;
     struct sn_fleet *fleet = t->lane->fleet;
     int64_t connect_by = sn_clock_mono_ms() + fleet->conf.connect_timeout_ms;
-    struct sn_driver_env env = { .target = d->target, .inventory = d->inventory, .secrets = fleet->secrets,
+    struct sn_driver_env env = { .target = d->target, .inventory = d->inventory, .secrets = t->secrets,
                                  .redact = fleet->redact, .may_write = may_write, .may_write_arg = t };
 
     if (t->session != NULL)
@@ -309,6 +309,7 @@ static void *run(void *arg)
     while (!stopping(lane, &drain)) {
         struct sn_order *o = next_order(lane);
         struct sn_job *job;
+        sn_secret_scope_end(t->secrets);
         if (o != NULL) {
             o->run(t, o->arg);
             free(o);
@@ -354,9 +355,12 @@ int sn_lane_start(struct sn_fleet *fleet, struct sn_device *device, int threads,
         struct sn_lane_thread *t = &lane->threads[i];
         t->lane = lane;
         t->store = sn_store_new(&fleet->conf.store);
-        if (t->store == NULL || pthread_create(&t->thread, NULL, run, t) != 0) {
+        if (t->store == NULL || sn_secret_scope_new(fleet->secrets, &t->secrets, err) != 0 ||
+            pthread_create(&t->thread, NULL, run, t) != 0) {
             sn_store_free(t->store);
+            sn_secret_store_free(t->secrets);
             t->store = NULL;
+            t->secrets = NULL;
             return sn_error_set(err, "process.resources", "a lane's thread cannot be started");
         }
         lane->threads_n++;
@@ -381,8 +385,10 @@ void sn_lane_free(struct sn_lane *lane)
 {
     if (lane == NULL)
         return;
-    for (int i = 0; i < lane->threads_n; i++)
+    for (int i = 0; i < lane->threads_n; i++) {
         sn_store_free(lane->threads[i].store);
+        sn_secret_store_free(lane->threads[i].secrets);
+    }
     while (lane->orders != NULL) {
         struct sn_order *o = lane->orders;
         lane->orders = o->next;

@@ -19,6 +19,7 @@ struct sn_lane_thread {
     struct sn_lane *lane;
     pthread_t thread;
     struct sn_store *store;
+    struct sn_secret_store *secrets; /* scope: what this job's or order's exchanges resolve is masked until it is over */
     void *session;          /* of the lane's driver; NULL = none */
     uint64_t session_n;     /* how many were opened: names the latest one */
     int64_t last_used_ms;   /* monotonic */

@@ -344,6 +344,29 @@ static void secret_is_redacted_while_it_lives(void **state)
     unsetenv("SN_TEST_SECRET");
 }
 
+/* Who sent a secret wipes it; the reply that says it back comes later. */
+static void secret_of_a_scope_is_redacted_until_its_end(void **state)
+{
+    struct fixture *f = *state;
+    struct sn_secret_store *scope = NULL;
+
+    assert_int_equal(setenv("SN_TEST_SECRET", CANARY, 1), 0);
+    assert_int_equal(sn_secret_scope_new(f->store, &scope, &f->err), 0);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(sn_secret_resolve(scope, "env:SN_TEST_SECRET", &f->secret, &f->err), 0);
+        sn_secret_fini(&f->secret);
+        assert_shown(f, "pw " CANARY, "pw [secret]");
+    }
+    sn_secret_scope_end(scope);
+    assert_shown(f, "pw " CANARY, "pw " CANARY);
+    assert_int_equal(sn_secret_resolve(scope, "env:SN_TEST_SECRET", &f->secret, &f->err), 0);
+    sn_secret_fini(&f->secret);
+    sn_secret_store_free(scope);
+    assert_shown(f, "pw " CANARY, "pw " CANARY);
+    assert_refused(f, "env:SN_TEST_SECRET_THAT_IS_NOT", "secret.missing"); /* the store behind it lives on */
+    unsetenv("SN_TEST_SECRET");
+}
+
 static void json_value_is_text_or_reference(void **state)
 {
     struct fixture *f = *state;
@@ -433,6 +456,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(fleet_key_derivation_stays_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(fleet_key_must_be_a_key, setup, teardown),
         cmocka_unit_test_setup_teardown(secret_is_redacted_while_it_lives, setup, teardown),
+        cmocka_unit_test_setup_teardown(secret_of_a_scope_is_redacted_until_its_end, setup, teardown),
         cmocka_unit_test_setup_teardown(json_value_is_text_or_reference, setup, teardown),
         cmocka_unit_test_setup_teardown(reference_form_is_judged_without_repeating_it, setup, teardown),
     };
