@@ -8,6 +8,7 @@
 #include <uthash.h>
 
 #include "common/base/clock.h"
+#include "worker/job/finish.h"
 #include "worker/job/publish.h"
 #include "worker/lane/lane.h"
 
@@ -218,23 +219,12 @@ static bool ends_with(const char *text, const char *end)
     return a >= b && strcmp(text + a - b, end) == 0;
 }
 
-/* The message as it came, confirmed into a queue; then this delivery is acknowledged. */
+/* A copy, sealed like every copy of ours, confirmed into a queue; then this delivery is acknowledged. */
 static void copy_to_queue(struct sn_dispatch *d, struct sn_job *job, const char *queue)
 {
-    const struct sn_delivery *from = job->delivery;
-    char *body = malloc(from->len + 1);
-    struct sn_publication *pub = NULL;
+    struct sn_publication *pub = sn_finish_copy(job, "", queue);
 
-    if (body != NULL) {
-        memcpy(body, from->body, from->len);
-        pub = sn_publication_new("", queue, body, from->len);
-    }
-    if (pub != NULL) {
-        memcpy(pub->content_type, from->content_type, sizeof(pub->content_type));
-        memcpy(pub->message_id, from->message_id, sizeof(pub->message_id));
-        pub->headers = from->headers;
-        pub->headers.first_death[0] = '\0';
-    }
+    atomic_store(&job->unconfirmed, false); /* of what was said before: now the copy alone counts */
     job->after = SN_THEN_PUBLISH;
     sn_job_enter(job, SN_JOB_PUBLISHING);
     sn_job_publish(job, d->fleet, pub);
@@ -377,7 +367,10 @@ static void to_the_back(struct sn_dispatch *d, struct sn_job *job)
 {
     sn_log(job->log, SN_LOG_INFO, "job", "held too long: to the back of its queue", "event",
            job->event != NULL ? job->event->id : job->refusal.id, "queue", job->delivery->queue, NULL);
-    copy_to_queue(d, job, job->delivery->queue);
+    if (job->event != NULL)
+        copy_to_queue(d, job, job->delivery->queue);
+    else
+        leave(d, job); /* what could not be read could not be sealed */
 }
 
 static void wait_until(struct sn_dispatch *d, struct sn_job *job, int64_t wake_ms)

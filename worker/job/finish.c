@@ -169,8 +169,7 @@ void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job)
     publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
 }
 
-/* The event as it may be kept on a broker's disk: inline secrets sealed. */
-static struct sn_publication *copy_of_event(const struct sn_job *job, const char *exchange, const char *key)
+struct sn_publication *sn_finish_copy(const struct sn_job *job, const char *exchange, const char *key)
 {
     char *body = json_dumps(job->event->body, JSON_COMPACT);
     struct sn_publication *pub = body != NULL ? sn_publication_new(exchange, key, body, strlen(body)) : NULL;
@@ -211,7 +210,7 @@ void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct
         sn_finish_again(fleet, job, &err);
         return;
     }
-    pub = copy_of_event(job, "silver.retry", origin);
+    pub = sn_finish_copy(job, "silver.retry", origin);
     if (pub != NULL) {
         pub->delay_level_ms = fleet->conf.ladder.level_ms[level];
         pub->headers.attempt = job->attempt + (spend ? 1 : 0);

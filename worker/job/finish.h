@@ -11,6 +11,8 @@
 #include "worker/job/recipe.h"
 #include "worker/lane/lane.h"
 
+/* The event as it may lie on a broker's disk: inline secrets sealed, headers as they came. NULL on memory. */
+struct sn_publication *sn_finish_copy(const struct sn_job *job, const char *exchange, const char *key);
 /* Final outcome. cause may be NULL. */
 void sn_finish(struct sn_lane_thread *t, struct sn_job *job, const char *outcome, const struct sn_verdict *cause);
 /* The store was unsure: the whole job once more, soon. */
