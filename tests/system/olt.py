@@ -135,16 +135,15 @@ class Customer:
 class Field:
     """OLTs, a silverd and an Odoo in one lab. Attributes: lab, sim, olts {name: Olt}, silverd, odoo, customers."""
 
-    def __init__(self, lab, binary, names=("olt-1", "olt-2"), settings=None, env=None, olt=None, target=None, name="silverd"):
+    def __init__(self, lab, binary, names=("olt-1", "olt-2"), settings=None, name="silverd", first=1):
         self.lab = lab
-        self.sim = Sim(lab, binary("tests/sim/silver-sim"), [olt_settings(n, **(olt or {})) for n in names],
+        self.sim = Sim(lab, binary("tests/sim/silver-sim"), [olt_settings(n) for n in names],
                        name=f"{name}-olts").start()
         self.olts = {n: Olt(self.sim, n) for n in names}
         self.odoo = Odoo(lab.rabbitmq.url(lab.vhost))
-        self.silverd = Silverd(lab, binary("worker/silverd"), [self.target(n, **(target or {})) for n in names], settings, name,
-                               env=env).listen()
+        self.silverd = Silverd(lab, binary("worker/silverd"), [self.target(n) for n in names], settings, name).listen()
         self.customers = []
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first)
 
     def target(self, olt, **options):
         """The OLT's entry in the inventory."""
@@ -218,6 +217,17 @@ class Field:
         check_saved(state)
 
 
+RATES = itertools.count(300000, 1000)       # new ones each time: their tables have to be made
+# An event of each kind, for a customer who is active before it or not, and how many lines it takes.
+DIALOGUES = {
+    "activate": (False, lambda c: c.event("activated", plan=(next(RATES), next(RATES))), 4),
+    "plan_changed": (True, lambda c: c.event("plan_changed", plan=(next(RATES), next(RATES))), 3),
+    "suspend": (True, lambda c: c.event("suspended", "suspended"), 1),
+    "swap": (True, lambda c: c.event("onu_swapped", serial=c.hang_up()), 4),
+    "terminate": (True, lambda c: c.event("terminated", "terminated"), 2),
+}
+
+
 class Shared:
     """One field for many tests: made for the first of them, and anew after one that failed."""
 
@@ -261,4 +271,4 @@ def check_saved(state):
     assert running == state["saved"] and not state["dirty"] and not state["saving"]
 
 
-__all__ = ["Customer", "Field", "LIMITS", "Olt", "Shared", "check_saved", "olt_settings", "serial_of", "shown"]
+__all__ = ["Customer", "DIALOGUES", "Field", "LIMITS", "Olt", "RATES", "Shared", "check_saved", "olt_settings", "serial_of", "shown"]

@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from olt import Field, Shared, shown
+from olt import DIALOGUES, RATES, Field, Shared, shown
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,12 @@ def shared(running_lab, binary):
 def field(shared, request):
     yield shared.get()
     shared.give_back(request.node)
+
+
+def active_customer(field):
+    ana = field.customer()
+    ana.does("activated")
+    return ana
 
 
 # ---- the life of a contract ----
@@ -95,33 +101,13 @@ def test_A03_shuffled_generations_end_in_the_highest(field):
 
 # ---- A-04: the link breaks ----
 
-def prepare_nothing(field):
-    return field.customer()
-
-
-def prepare_active(field):
-    ana = field.customer()
-    ana.does("activated")
-    return ana
-
-
-RATES = itertools.count(300000, 1000)       # new ones each time: their tables have to be made
-DIALOGUES = {
-    "activate": (prepare_nothing, lambda c: c.event("activated", plan=(next(RATES), next(RATES))), 4),
-    "plan_changed": (prepare_active, lambda c: c.event("plan_changed", plan=(next(RATES), next(RATES))), 3),
-    "suspend": (prepare_active, lambda c: c.event("suspended", "suspended"), 1),
-    "swap": (prepare_active, lambda c: c.event("onu_swapped", serial=c.hang_up()), 4),
-    "terminate": (prepare_active, lambda c: c.event("terminated", "terminated"), 2),
-}
-
-
 @pytest.mark.parametrize("dialogue", DIALOGUES)
 def test_A04_cut_after_each_write(field, dialogue):
     """The n-th write is executed and its answer is lost, for each n that there is."""
     olt = field.olts["olt-1"]
-    prepare, make, writes = DIALOGUES[dialogue]
+    active, make, writes = DIALOGUES[dialogue]
     for n in itertools.count(1):
-        ana = prepare(field)
+        ana = active_customer(field) if active else field.customer()
         olt.reset()
         olt.fault("cut_after_write", n=n)
         event = make(ana)
@@ -296,7 +282,7 @@ def test_a_login_that_fails_waits_for_a_person(field, trap, failures):
 
 def test_A06_a_save_that_is_cut_is_made_again(field):
     olt = field.olts["olt-1"]
-    ana = prepare_active(field)
+    ana = active_customer(field)
     olt.fault("save_cut", completes=False)
     ana.does("plan_changed", plan=(next(RATES), next(RATES)))
     assert olt.fired() == 1
@@ -307,7 +293,7 @@ def test_A06_a_save_that_is_cut_is_made_again(field):
 def test_A06_a_reboot_in_the_middle_of_the_save(field, wait, seconds):
     """The OLT comes back with what it had saved: nothing of the group was said to be final, and all of it is done again."""
     olt = field.olts["olt-1"]
-    new, (cut, gone, swapped, moved) = field.customer(), [prepare_active(field) for _ in range(4)]
+    new, (cut, gone, swapped, moved) = field.customer(), [active_customer(field) for _ in range(4)]
     field.silverd.ctl("device", "pause", "olt-1")
     events = [new.publish("activated"), cut.publish("suspended", "suspended"), gone.publish("terminated", "terminated"),
               swapped.publish("onu_swapped", serial=swapped.hang_up())]
@@ -340,7 +326,7 @@ def mark_of(line):
 
 def test_A14_a_plan_says_the_lines_and_sends_none(field):
     olt = field.olts["olt-1"]
-    ana = prepare_active(field)
+    ana = active_customer(field)
     for event in (field.customer(flows=((1, 100), (2, 110))).event("activated", plan=(next(RATES), next(RATES))),
                   ana.event("plan_changed", plan=(next(RATES), next(RATES))), ana.event("suspended", "suspended"),
                   ana.event("terminated", "terminated")):
@@ -365,7 +351,7 @@ def test_A14_a_plan_says_the_lines_and_sends_none(field):
 
 def test_A15_pause_closes_an_idle_session_and_loses_nothing(field, wait):
     olt = field.olts["olt-1"]
-    ana = prepare_active(field)
+    ana = active_customer(field)
     assert olt.counters()["sessions"]["open"] == 1
     said = field.silverd.ctl("--json", "device", "pause", "olt-1", "--why", "new board")
     wait(lambda: olt.counters()["sessions"]["open"] == 0, "the session to be closed", 1)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A-05: silverd is killed with -9 at each of its points while it changes a Huawei OLT, and started again.
+
+Several silverd with an OLT, a vhost and a Redis database of their own die and live side by side: a new one waits until
+the session of the dead one is over, and that is what takes the time.
+"""
+
+import collections
+import copy
+import signal
+
+import pytest
+
+from olt import DIALOGUES, Field
+
+FIELDS = 5
+QUICK = {"session": {"ttl": "1s", "margin": "200ms"}}
+AT_EACH_WRITE = ("write.before-admit", "write.journaled", "write.executed", "write.answered")
+ONCE = ("admit.after", "save.before", "save.after", "claim.before", "claim.after")
+
+
+def cases():
+    """(dialogue, point, at its n-th hit)"""
+    for dialogue in ("activate", "plan_changed", "suspend", "terminate"):
+        for point in AT_EACH_WRITE:
+            yield from ((dialogue, point, n) for n in range(1, DIALOGUES[dialogue][2] + 1))
+        yield from ((dialogue, point, 1) for point in ONCE)
+    yield "activate", "memo.kept", 1
+
+
+class Case:
+    """One contract, one event, one death."""
+
+    def __init__(self, field, dialogue, point, n):
+        self.active, self.make, _ = DIALOGUES[dialogue]
+        self.field, self.failpoint, self.name = field, f"{point}=kill@{n}", f"{dialogue} {point} {n}"
+        self.customer = field.customer(olt=field.olt)
+
+    def begin(self):
+        silverd = self.field.silverd
+        silverd.process.env["SILVER_FAILPOINTS"] = self.failpoint
+        silverd.start(wait_ready=False)
+        self.event = self.make(self.customer)
+        self.field.odoo.publish(self.event)
+
+    def died(self, wait):
+        silverd = self.field.silverd
+        wait(lambda: not silverd.process.alive(), f"the death at {self.name}")
+        assert (silverd.process.returncode(), "failpoint" in silverd.process.log_text()) == (-signal.SIGKILL, True), self.name
+        del silverd.process.env["SILVER_FAILPOINTS"]
+        silverd.start(wait_ready=False)
+
+    def ended(self):
+        result = self.field.good(self.event)
+        assert (result["run"] == 1) == ("claim.after" in self.name), self.name     # else it was run again
+        self.field.check()
+
+
+@pytest.fixture
+def fields(running_lab, binary):
+    """Running silverds that know nothing of each other. They write one ledger."""
+    running_lab.clean()
+    made = []
+    for n in range(FIELDS):
+        lab = copy.copy(running_lab)        # the same servers, another vhost
+        lab.vhost = running_lab.rabbitmq.new_vhost()
+        olt = f"olt-{n}"
+        settings = {**QUICK, "broker": {"vhost": lab.vhost}, "redis": {"db": n, "timeout": "500ms"}}
+        field = Field(lab, binary, [olt], settings, name=f"silverd-{n}", first=1 + 1000 * n)
+        field.olt = olt
+        field.start()
+        made.append(field)
+    yield made
+    running_lab.stop_children()
+    for field in made:
+        field.odoo.close()
+        running_lab.rabbitmq.delete_vhost(field.lab.vhost)
+
+
+def logged_writes(lab, olt):
+    """Lines of the exec_log that change something."""
+    rows = lab.pg.query("silver", "SELECT text FROM silver.exec_log WHERE target = %s AND dir = '>'", olt)
+    return collections.Counter(text for text, in rows if not text.startswith("display"))
+
+
+def test_A05_killed_at_each_point(fields, wait):
+    """The same final state, one outcome, and every executed write in the exec_log (G7)."""
+    todo = [Case(fields[i % FIELDS], *case) for i, case in enumerate(cases())]
+    events = [case.customer.publish("activated") for case in todo if case.active]
+    for event, case in zip(events, (case for case in todo if case.active)):
+        case.field.good(event)
+    for at in range(0, len(todo), FIELDS):
+        batch = todo[at:at + FIELDS]
+        for case in batch:
+            case.field.silverd.process.signal(signal.SIGTERM)
+        for case in batch:
+            case.field.silverd.stop()
+            case.begin()
+        for case in batch:
+            case.died(wait)
+        for case in batch:
+            case.ended()
+    for field in fields:
+        olt = field.olts[field.olt]
+        executed = collections.Counter(olt.writes())
+        assert olt.counters()["interleaved_writers"] == 0 and max(executed.values()) == 1
+        wait(lambda: not executed - logged_writes(field.lab, field.olt), "every executed write to be in the exec_log")
+        never = logged_writes(field.lab, field.olt) - executed
+        assert set(never.values()) <= {1}, never
