@@ -94,7 +94,7 @@ static int run(const json_t *settings, const struct sn_schemas *schemas, const s
                                          .database = &database,
                                          .prefetch = number(settings, "prefetch"),
                                          .migrate = !json_is_false(json_object_get(settings, "migrate")),
-                                         .timeout_ms = 3000,
+                                         .timeout_ms = number(settings, "timeout_ms"),
                                          .reconnect_min_ms = 20,
                                          .reconnect_max_ms = 200,
                                          .give_back_ms = number(settings, "give_back_ms") };

@@ -24,7 +24,8 @@ def road(lab):
 def settings(lab):
     return {"amqp_port": lab.rabbitmq.port, "vhost": lab.vhost, "amqp_user": lab.rabbitmq.user,
             "amqp_password": lab.rabbitmq.password, "pg_port": lab.pg.port,
-            "pg_password": lab.pg.passwords["silver_ledger"], "prefetch": 20, "give_back_ms": 60000}
+            "pg_password": lab.pg.passwords["silver_ledger"], "prefetch": 20, "timeout_ms": 3000,
+            "give_back_ms": 60000}
 
 
 @pytest.fixture
@@ -66,10 +67,11 @@ def outcome_of(ask, event):
 # ---- schema and roles
 
 def test_schema_is_made_once_by_many(host, ask, wait):
-    hosts = [host(f"ledger-{i}") for i in range(3)]
+    hosts = [host(f"ledger-{i}") for i in range(5)]
     wait(lambda: ask("SELECT count(*) FROM silver.migration") == [(2,)], "the migrations")
     for child in hosts:
         child.wait_line("database ready")
+        assert "database away" not in child.log_text()          # they waited for each other, none stumbled
     assert ask("SELECT version FROM silver.migration ORDER BY 1") == [(1,), (2,)]
     months = ask("SELECT count(*) FROM pg_inherits WHERE inhparent = 'silver.exec_log'::regclass")
     assert months == [(6,)]                                     # last month, this one, three ahead, and the rest
@@ -137,6 +139,13 @@ def test_a_message_without_readable_identity_is_recorded(host, road, settled, as
     assert ask("SELECT outcome, code, contract_id, routing FROM silver.event") == [
         ("rejected", "event.syntax", None, "")]
     assert ask("SELECT count(*) FROM silver.contract") == [(0,)]
+
+
+def test_what_is_written_is_acknowledged(lab, host, road, settled, wait):
+    host(prefetch=10)
+    road.send(*[result(contract=i) for i in range(35)])
+    settled(35)
+    wait(lambda: lab.rabbitmq.queues(lab.vhost)["silver.ledger"]["messages"] == 0, "nothing unacknowledged")
 
 
 # ---- which result counts
@@ -340,6 +349,20 @@ def test_nothing_is_lost_while_the_database_is_away(lab, host, road, settled, as
     assert ask("SELECT count(*) FROM silver.exec_log") == [(120,)]
 
 
+def test_a_statement_that_does_not_end_is_done_again(lab, host, road, settled, wait):
+    child = host(prefetch=10, timeout_ms=500)
+    child.wait_line("database ready")
+    blocker = lab.pg.admin("silver")
+    blocker.autocommit = False
+    blocker.cursor().execute("LOCK TABLE silver.run IN ACCESS EXCLUSIVE MODE")
+    road.send(*[result(contract=i) for i in range(30)])
+    child.wait_line("database away")
+    blocker.rollback()
+    blocker.close()
+    settled(30)
+    wait(lambda: lab.rabbitmq.queues(lab.vhost)["silver.ledger"]["messages"] == 0, "nothing unacknowledged")
+
+
 def test_a_long_outage_gives_the_messages_back(lab, host, road, settled, wait):
     child = host(prefetch=10, give_back_ms=100)
     child.wait_line("database ready")
@@ -396,7 +419,8 @@ def test_orderly_stop_leaves_nothing_half_done(lab, host, road, ask, wait):
 
 def test_restore_reads_records_and_gates_back(host, road, settled, binary, settings):
     host()
-    first, second = result(contract=1, generation=7), result(contract=2, generation=8, records=[])
+    first = result(contract=1, generation=7)
+    second = result(contract=2, generation=8, records=[{"uid": "olt-8", "target": "olt-8", "outcome": "applied"}])
     gone = {"schema": "silver.gate/1", "uid": "olt-8", "target": "olt-8", "state": "closed", "code": "person.pause",
             "why": "", "by": "ana", "since": "2026-11-23T04:00:00Z"}
     road.send(first, second)
