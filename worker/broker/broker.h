@@ -88,7 +88,10 @@ struct sn_consumer_ops {
 
 int sn_consumer_new(const struct sn_broker_conf *conf, const struct sn_consumer_ops *ops, void *arg,
                     const struct sn_log *log, struct sn_consumer **ret, struct sn_error *err) SN_MUSTCHECK;
-/* The thread's body: connects, consumes, reconnects, until sn_consumer_stop(); then closes politely and returns. */
+/* The thread's body: connects, consumes, reconnects, until sn_consumer_stop(); what was asked for before the stop is
+ * sent, then it closes politely and returns. While it connects, turn() waits (connect_timeout_ms, and the resolver's
+ * time when host is a name). On a small stack it runs on a thread of its own (docs/protocols/rabbitmq.md, "Client
+ * library"). */
 void sn_consumer_run(struct sn_consumer *c);
 /* Any thread, returns at once: */
 /* Consume it, now and after each reconnect; a queue that is missing is tried again until it is there. Another prefetch
@@ -96,8 +99,10 @@ void sn_consumer_run(struct sn_consumer *c);
 void sn_consumer_want(struct sn_consumer *c, const char *queue, int prefetch);
 /* Cancel, without waiting. What was delivered stays valid; what still comes is given back by the consumer itself. */
 void sn_consumer_unwant(struct sn_consumer *c, const char *queue);
-/* acks[n] and the cancel leave in one write, so that nothing is delivered in between (queue NULL = only acks). */
 void sn_consumer_ack(struct sn_consumer *c, uint64_t link, uint64_t tag);
+/* Hand-over: the cancel and the acks leave in one write, in that order, so that the next owner gets the next message
+ * and nothing comes here in between. Only when every job of this queue is done: the next owner is fed at once. link and
+ * tags of an older link: only the cancel is sent. queue NULL = only acks. */
 void sn_consumer_ack_and_unwant(struct sn_consumer *c, uint64_t link, const uint64_t *tags, size_t n,
                                 const char *queue);
 void sn_consumer_nack(struct sn_consumer *c, uint64_t link, uint64_t tag); /* give back untouched (requeue) */
@@ -133,11 +138,12 @@ struct sn_publication {
     bool transient;         /* delivery_mode 1, no mandatory: replies of the ctl road */
     char *body;
     size_t len;
-    /* Called once, on the publisher's thread; the publication is freed after it. May be NULL. */
+    /* Called once, on the publisher's thread (STOPPED for what was sent too late: by sn_publisher_free()); the
+     * publication is freed after it. May be NULL. */
     void (*done)(void *arg, enum sn_published outcome);
     void *arg;
+    int64_t published_ms; /* timestamp property; 0 = the first time of sending */
     /* Filled in by the publisher. */
-    int64_t published_ms; /* timestamp property; first time of sending */
     uint64_t seq;
     int64_t sent_ms;
     int64_t not_before_ms;
@@ -155,10 +161,12 @@ void sn_publisher_send(struct sn_publisher *p, struct sn_publication *pub); /* a
 /* Stops when everything queued is confirmed, or at the deadline (monotonic ms; then done() is called with STOPPED). */
 void sn_publisher_stop(struct sn_publisher *p, int64_t deadline_ms);
 void sn_publisher_free(struct sn_publisher *p);
+/* True when everything flows; else ret_why says why not: no link, blocked by an alarm, a publication that is refused.
+ */
 bool sn_publisher_state(struct sn_publisher *p, size_t *ret_waiting, int64_t *ret_last_turn_ms, char *ret_why,
                         size_t size);
 
-/* ---- client ---- */
+/* ---- client: one thread at a time; deadlines are monotonic ms ---- */
 
 struct sn_broker_client;
 int sn_broker_client_open(const struct sn_broker_conf *conf, struct sn_broker_client **ret,
@@ -181,12 +189,14 @@ int sn_broker_client_queue(struct sn_broker_client *c, const char *queue, int *r
 struct sn_ladder {
     int64_t level_ms[5];
 };
-/* Everything that does not depend on a device: exchanges, intake, ledger, levels, ctl. Idempotent. */
+/* Everything that does not depend on a device: exchanges, intake, ledger, levels, ctl. Idempotent. What exists with
+ * other arguments: broker.topology-differs, with the argument's name. */
 int sn_topology_base(struct sn_broker_client *c, const struct sn_ladder *ladder, struct sn_error *err) SN_MUSTCHECK;
 /* silver.device.<id> and its .bulk with their bindings. Idempotent. */
 int sn_topology_device(struct sn_broker_client *c, const char *device_id, struct sn_error *err) SN_MUSTCHECK;
-/* Compares without changing; each difference as one line through say(). Returns the number of differences, -1 on error.
- */
+/* Compares exchanges and queues with their arguments without changing anything; each difference as one line through
+ * say(). Bindings cannot be read over AMQP: base and device make them anew. Returns the number of differences, -1 on
+ * error. device_ids ends with NULL; may be NULL. */
 int sn_topology_check(struct sn_broker_client *c, const struct sn_ladder *ladder, const char *const *device_ids,
                       void (*say)(void *arg, const char *line), void *arg, struct sn_error *err) SN_MUSTCHECK;
 /* The table that both work from, as JSON (silverctl topology). New reference. */

@@ -79,6 +79,8 @@ static int judge_confirm(struct sn_broker_client *c, const struct sn_amqp_event 
         *returned = *returned || sn_headers_seq(ev->props) == c->seq;
         return 0;
     case AMQP_BASIC_NACK_METHOD:
+        if (((const amqp_basic_nack_t *)ev->method)->delivery_tag != c->seq)
+            return 0; /* of one whose time was up */
         return sn_error_set(err, "broker.refused", "the broker did not take the message");
     case AMQP_BASIC_ACK_METHOD:
         if (((const amqp_basic_ack_t *)ev->method)->delivery_tag != c->seq)
