@@ -75,6 +75,13 @@ def test_runbook_is_the_catalogue(runbook):
         "docs/runbook.md is not what worker/ctl/silver-runbook prints"
 
 
+def test_page_of_commands_is_what_help_says():
+    printed = subprocess.run([BUILD / "worker/ctl/silver-runbook", "commands"], capture_output=True, text=True,
+                             check=True).stdout
+    assert (ROOT / "docs/silverctl.md").read_text(encoding="utf-8") == printed, \
+        "docs/silverctl.md is not what `silver-runbook commands` prints"
+
+
 def extracted():
     """Every text that can be translated, as xgettext finds it in the sources."""
     sources = sorted(str(path) for path in CTL.rglob("*.c"))
