@@ -220,14 +220,17 @@ static void add_identity(json_t *r, const struct sn_job *job)
     set(r, "routing", json_string(ev->routing));
 }
 
-/* What the contract shall be, for `silverctl contract`: state and plan, nothing secret. */
+/* What the contract shall be, for `silverctl contract`: state, plan and user name, nothing secret. */
 static json_t *wanted_of(const struct sn_event *ev)
 {
+    json_t *username = json_object_get(json_object_get(ev->service, "access"), "username");
     json_t *w = json_object();
 
     set(w, "state", json_incref(json_object_get(ev->service, "state")));
     if (json_object_get(ev->service, "plan") != NULL)
         set(w, "plan", json_incref(json_object_get(ev->service, "plan")));
+    if (username != NULL)
+        set(w, "username", json_incref(username));
     return w;
 }
 
