@@ -105,6 +105,13 @@ def test_a02_every_cell_of_the_table_is_right(demo):
     assert str(run.report) in output
 
 
+def test_the_readme_shows_what_the_demonstration_prints():
+    shown = TIME.sub("", (ROOT / "README.md").read_text()).splitlines()
+    rows = [line for line in shown if re.match(r"CT-10\d\d  ", line)]
+    assert len(rows) >= 5
+    assert [line for line in rows if line not in EXPECTED.splitlines()] == []
+
+
 def test_kept_up_it_shows_the_same_and_answers_questions(demo, binary):
     run = demo("--keep")
     lab = run.lab
