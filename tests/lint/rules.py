@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules. Each is a generator of (path, line, name, text); name is what an exception may name beside the path."""
 
+import posixpath
 import re
 
 PRODUCT = ("common", "drivers", "worker")
@@ -168,3 +169,14 @@ def forbidden_text(tree):
                 match = re.search(pattern, line)
                 if match:
                     yield path, number, match.group(0), f"{match.group(0)}: {what}"
+
+
+@rule
+def link_target(tree):
+    """A relative link of a page leads to something in this tree."""
+    for path in tree.named(".md"):
+        for number, line in tree.lines(path):
+            for target in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", line):
+                place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+                if not any(file == place or file.startswith(f"{place}/") for file in tree.files):
+                    yield path, number, target, f"{target} is not there"
