@@ -28,7 +28,8 @@ class Cpes:
         # -B: no bytecode beside the sources
         self.process = Process("cpe", [sys.executable, "-B", "-m", "lab.cpe", config], self.folder / "cpe.log",
                                env={"PATH": os.defpath, "PYTHONPATH": str(package), "LANG": "C.UTF-8",
-                                    "HOME": str(self.folder)}, cwd=self.folder)
+                                    "HOME": str(self.folder)}, cwd=self.folder,
+                               drop=False)     # its program lies in the tree, which the unprivileged user may not see
         self._stream = None
 
     def spawn(self):
