@@ -49,8 +49,9 @@ static int judge(struct sn_ctl *ctl, const struct message *m, struct sn_error *e
         return 0;
     }
     if (strcmp(refusal.code, "event.inline-secret") == 0) {
-        sn_ctl_say(_("%s: holds a secret in clear (%s): the fleet takes it only where secrets.inline is allowed"),
-                   m->path, refusal.path);
+        if (!ctl->inline_secrets)
+            sn_ctl_say(_("%s: holds a secret in clear (%s): the fleet takes it only where secrets.inline is allowed"),
+                       m->path, refusal.path);
         return 0;
     }
     return sn_error_set(err, strncmp(refusal.code, "event.", 6) == 0 ? refusal.code : "event.invalid",

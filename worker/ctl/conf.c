@@ -61,6 +61,7 @@ static int open_secrets(struct sn_ctl_conf *c, struct sn_error *err)
 static void fill(struct sn_ctl *ctl, const struct sn_options *o)
 {
     ctl->inventory_path = o->inventory.path;
+    ctl->inline_secrets = o->secrets.inline_secrets;
     ctl->broker_conf = (struct sn_broker_conf){ .host = o->broker.host,
                                                 .port = (int)o->broker.port,
                                                 .vhost = o->broker.vhost,

@@ -81,6 +81,7 @@ struct sn_ctl {
     const char *user; /* who asks: gates, audit */
     int64_t now_ms;   /* wall clock at the start: the same "today" in the whole answer */
     const char *inventory_path;
+    bool inline_secrets; /* the fleet takes secrets in clear */
     struct sn_broker_conf broker_conf;
     struct sn_pg_conf pg_conf;
     struct sn_store_conf store_conf;

@@ -248,34 +248,18 @@ int64_t sn_json_time(const json_t *object, const char *key)
     return sn_clock_parse_utc(sn_json_text(object, key), &ms) == 0 ? ms : 0;
 }
 
-static void add_value(const json_t *value, struct sn_buf *out)
-{
-    char *text;
+static void add_value(const json_t *value, struct sn_buf *out);
 
-    switch (json_typeof(value)) {
-    case JSON_STRING:
-        sn_buf_adds(out, json_string_value(value));
-        break;
-    case JSON_REAL:
-        sn_buf_addf(out, "%.1f", json_real_value(value));
-        break;
-    case JSON_NULL:
-        sn_buf_adds(out, "-");
-        break;
-    default:
-        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-        sn_buf_adds(out, text != NULL ? text : "");
-        free(text);
-    }
-}
-
-void sn_json_words(const json_t *object, struct sn_buf *out)
+static void add_members(const json_t *object, struct sn_buf *out)
 {
     const char *key;
     json_t *value;
     bool first = true;
 
-    json_object_foreach ((json_t *)object, key, value) {
+    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+        if (json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0) ||
+            (json_is_string(value) && json_string_length(value) == 0))
+            continue; /* nothing is said of it */
         if (!first)
             sn_buf_adds(out, ", ");
         first = false;
@@ -283,4 +267,41 @@ void sn_json_words(const json_t *object, struct sn_buf *out)
         sn_buf_adds(out, " ");
         add_value(value, out);
     }
+}
+
+/* A device may have named what is in it, but how deep it goes was bounded when it was loaded. */
+static void add_value(const json_t *value, struct sn_buf *out)
+{
+    json_t *element;
+    size_t i;
+
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        sn_buf_add(out, json_string_value(value), json_string_length(value));
+        break;
+    case JSON_REAL:
+        sn_buf_addf(out, "%.1f", json_real_value(value));
+        break;
+    case JSON_INTEGER:
+        sn_buf_addf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_ARRAY:
+        json_array_foreach (value, i, element) {
+            sn_buf_adds(out, i > 0 ? " + " : "");
+            add_value(element, out);
+        }
+        break;
+    case JSON_OBJECT:
+        sn_buf_adds(out, "(");
+        add_members(value, out);
+        sn_buf_adds(out, ")");
+        break;
+    default:
+        sn_buf_adds(out, json_is_true(value) ? "true" : json_is_false(value) ? "false" : "-");
+    }
+}
+
+void sn_json_words(const json_t *object, struct sn_buf *out)
+{
+    add_members(object, out);
 }

@@ -91,7 +91,8 @@ int64_t sn_json_number(const json_t *object, const char *key);
 bool sn_json_true(const json_t *object, const char *key);
 /* A time as text ("2026-11-23T04:00:00.123Z") in Unix ms; 0 when absent or unreadable. */
 int64_t sn_json_time(const json_t *object, const char *key);
-/* One line of words for an object of plain values: {"onu": "0/1/3", "run": "online"} -> "onu 0/1/3, run online". */
+/* One line of words: {"onu": "0/1/3", "run": "online", "flows": ["a", "b"]} -> "onu 0/1/3, run online, flows a + b". What is
+ * null or empty is left out. */
 void sn_json_words(const json_t *object, struct sn_buf *out);
 
 #endif

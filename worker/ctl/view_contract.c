@@ -6,20 +6,33 @@
 
 /* ---- contract ---- */
 
+/* The event that brought the newest generation did not end well, or has not ended. */
+static bool newest_is_open(const json_t *contract)
+{
+    json_t *e;
+    size_t i;
+
+    json_array_foreach (json_object_get(contract, "events"), i, e) {
+        if (strcmp(sn_json_text(e, "event"), sn_json_text(contract, "newest")) == 0)
+            return strcmp(sn_json_text(e, "state"), "final") != 0 || strcmp(sn_json_text(e, "outcome"), "dead") == 0;
+    }
+    return false;
+}
+
 /* Does the network hold what the newest generation wants? Told from the targets' records. */
 static void agreement(struct sn_out *o, const json_t *contract, int64_t now_ms)
 {
     const json_t *targets = json_object_get(contract, "targets");
-    int64_t newest = 0;
-    bool bad = false, acknowledged = false;
+    bool bad = newest_is_open(contract), acknowledged = false;
     char when[SN_WHEN_MAX];
+    int64_t newest = 0;
     json_t *t;
     size_t i;
 
     json_array_foreach (targets, i, t) {
         const char *outcome = sn_json_text(t, "outcome");
         bad = bad || sn_json_number(t, "generation") < sn_json_number(contract, "generation") ||
-              strcmp(outcome, "dead") == 0 || strcmp(outcome, "pending") == 0 || strcmp(outcome, "skipped") == 0;
+              (strcmp(outcome, "applied") != 0 && strcmp(outcome, "unchanged") != 0);
         acknowledged = acknowledged || strcmp(sn_json_text(t, "evidence"), "acknowledged") == 0;
         newest = sn_json_time(t, "at") > newest ? sn_json_time(t, "at") : newest;
     }

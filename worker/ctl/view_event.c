@@ -69,7 +69,8 @@ void sn_view_standing(struct sn_out *o, const json_t *event, int64_t now_ms)
         return;
     }
     sn_out_put(o, sn_style_of(outcome), outcome);
-    if (evidence[0] != '\0' && strcmp(evidence, "none") != 0) {
+    if ((strcmp(outcome, "applied") == 0 || strcmp(outcome, "unchanged") == 0) && evidence[0] != '\0' &&
+        strcmp(evidence, "none") != 0) {
         sn_out_text(o, " (");
         sn_out_put(o, strcmp(evidence, "acknowledged") == 0 ? SN_STYLE_WARN : SN_STYLE_PLAIN, evidence);
         sn_out_text(o, ")");
@@ -143,7 +144,7 @@ void sn_view_targets(struct sn_out *o, const json_t *targets)
 {
     const struct sn_column columns[] = {
         { _("target"), false, false },
-        { _("driver"), false, false },
+        { _("what"), false, false },
         { _("outcome"), false, false },
         { _("holds now"), false, true },
     };
@@ -156,17 +157,18 @@ void sn_view_targets(struct sn_out *o, const json_t *targets)
     t = sn_table_new(columns, 4);
     json_array_foreach (targets, i, target) {
         const char *outcome = sn_json_text(target, "outcome"), *evidence = sn_json_text(target, "evidence");
+        const char *aspect = sn_json_text(target, "aspect");
         struct sn_buf words = SN_BUF_INIT;
 
+        /* what is true first: a dark ONU must not stand behind its own configuration */
+        sn_json_words(json_object_get(target, "reality"), &words);
+        if (words.len > 0 && json_object_size(json_object_get(target, "holds")) > 0)
+            sn_buf_adds(&words, "; ");
         sn_json_words(json_object_get(target, "holds"), &words);
-        if (json_object_size(json_object_get(target, "reality")) > 0) {
-            sn_buf_adds(&words, words.len > 0 ? "; " : "");
-            sn_json_words(json_object_get(target, "reality"), &words);
-        }
         if (sn_json_text(target, "code")[0] != '\0')
             sn_buf_addf(&words, "%s%s", words.len > 0 ? "; " : "", sn_json_text(target, "code"));
         sn_table_cell(t, SN_STYLE_BOLD, sn_json_text(target, "target"));
-        sn_table_cell(t, SN_STYLE_PLAIN, sn_json_text(target, "driver"));
+        sn_table_cell(t, SN_STYLE_PLAIN, aspect[0] != '\0' ? aspect : sn_json_text(target, "driver"));
         if (strcmp(evidence, "acknowledged") == 0)
             sn_table_cellf(t, SN_STYLE_WARN, "%s (%s)", outcome, evidence);
         else

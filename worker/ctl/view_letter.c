@@ -102,6 +102,18 @@ void sn_view_letter_groups(struct sn_out *o, const json_t *list, int64_t now_ms)
                 (long long)sn_json_number(list, "count"), json_array_size(groups));
 }
 
+/* A later visit to the same target says how it stands. */
+static bool has_later(const json_t *targets, size_t i)
+{
+    const char *target = sn_json_text(json_array_get(targets, i), "target");
+
+    for (size_t k = i + 1; k < json_array_size(targets); k++) {
+        if (strcmp(sn_json_text(json_array_get(targets, k), "target"), target) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* What each target holds, one line each. */
 static void what_holds(struct sn_out *o, const json_t *targets)
 {
@@ -111,6 +123,8 @@ static void what_holds(struct sn_out *o, const json_t *targets)
     json_array_foreach (targets, i, t) {
         struct sn_buf words = SN_BUF_INIT;
 
+        if (has_later(targets, i))
+            continue;
         sn_json_words(json_object_get(t, "holds"), &words);
         sn_out_text(o, "  ");
         sn_out_pad(o, SN_STYLE_BOLD, sn_json_text(t, "target"), 12);

@@ -166,13 +166,15 @@ static void test_durations_and_generations(void **state)
 
 static void test_words_of_a_document(void **state)
 {
-    json_t *doc = json_pack("{s:s, s:f, s:i, s:b, s:n, s:[i,i]}", "run", "online", "rx_dbm", -21.42, "onu", 5, "up", 1,
-                            "x", "l", 1, 2);
+    json_t *doc = json_pack("{s:s, s:f, s:i, s:b, s:n, s:[], s:s, s:[i,s], s:[{s:i, s:n}], s:{s:s}}", "run", "online",
+                            "rx_dbm", -21.42, "onu", 5, "up", 1, "x", "y", "z", "", "l", 1, "two", "flows", "gem", 1,
+                            "none", "place", "port", "0/1/3");
     struct sn_buf b = SN_BUF_INIT;
 
     (void)state;
     sn_json_words(doc, &b);
-    assert_string_equal(sn_buf_str(&b), "run online, rx_dbm -21.4, onu 5, up true, x -, l [1,2]");
+    assert_string_equal(sn_buf_str(&b),
+                        "run online, rx_dbm -21.4, onu 5, up true, l 1 + two, flows (gem 1), place (port 0/1/3)");
     sn_buf_fini(&b);
     assert_string_equal(sn_json_text(doc, "onu"), "");
     assert_string_equal(sn_json_text(NULL, "onu"), "");
