@@ -28,8 +28,10 @@ struct sn_keeper {
     atomic_bool stop;
     atomic_llong last_turn_ms;
     bool gates_read;
-    int64_t checked_ms; /* monotonic: policy and clock of Redis */
+    int64_t checked_ms;   /* monotonic: policy and clock of Redis */
+    int64_t confirmed_ms; /* monotonic: what we own is still ours */
     char (*gates_told)[64]; /* per device: digest of the gate that Redis was last told */
+    enum lock { LOCK_UNREAD, LOCK_OPEN, LOCK_PERSON } *locks; /* per device: a person's lock, as last read or told */
     char *declared;         /* per device: its queues exist */
     pthread_mutex_t lock;
     char why[256];          /* (lock) */
@@ -68,26 +70,29 @@ static void update_all(struct sn_fleet *fleet)
         sn_fleet_update_consuming(fleet, &fleet->devices[i]);
 }
 
-/* The lease is over: no lane may write one more byte, and those that wait for a device are woken by a dead socket. */
+/* Not ours any more: its lane may not write one more byte, and if it waits for the device it is woken by a dead socket. */
+static void lose(struct sn_keeper *k, struct sn_device *d)
+{
+    int fd;
+
+    atomic_store(&d->owned, false);
+    (void)pthread_mutex_lock(&d->lock);
+    if (d->own != SN_OWN_NONE)
+        sn_log(k->fleet->log, SN_LOG_ERROR, "keeper", "ownership lost", "device", d->target->id, NULL);
+    d->own = SN_OWN_NONE;
+    d->rival_seen_alive = false;
+    (void)pthread_mutex_unlock(&d->lock);
+    fd = atomic_load(&d->session_fd);
+    if (fd >= 0)
+        (void)shutdown(fd, SHUT_RDWR);
+}
+
+/* The lease is over. */
 static void lose_everything(struct sn_keeper *k)
 {
-    struct sn_fleet *fleet = k->fleet;
-
-    for (size_t i = 0; i < fleet->devices_n; i++) {
-        struct sn_device *d = &fleet->devices[i];
-        int fd;
-        atomic_store(&d->owned, false);
-        (void)pthread_mutex_lock(&d->lock);
-        if (d->own != SN_OWN_NONE)
-            sn_log(fleet->log, SN_LOG_ERROR, "keeper", "ownership lost", "device", d->target->id, NULL);
-        d->own = SN_OWN_NONE;
-        d->rival_seen_alive = false;
-        (void)pthread_mutex_unlock(&d->lock);
-        fd = atomic_load(&d->session_fd);
-        if (fd >= 0)
-            (void)shutdown(fd, SHUT_RDWR);
-    }
-    update_all(fleet);
+    for (size_t i = 0; i < k->fleet->devices_n; i++)
+        lose(k, &k->fleet->devices[i]);
+    update_all(k->fleet);
 }
 
 /* A Redis that evicts would forget records; a clock that differs makes NASes drop our packets in silence (Event-Timestamp). */
@@ -161,7 +166,9 @@ static int declare(struct sn_keeper *k, size_t i, struct sn_error *err)
 
 static void note_claim(struct sn_keeper *k, struct sn_device *d, const struct sn_own_reply *r, int64_t now)
 {
-    bool wait = r->what == SN_OWN_CLAIMED && !r->released && !d->rival_seen_alive;
+    /* its expiry was watched only of the session that was seen: after a flush of Redis nobody is named, and the former owner may be alive */
+    bool watched = d->rival_seen_alive && strcmp(d->rival, r->owner) == 0;
+    bool wait = r->what == SN_OWN_CLAIMED && !r->released && !watched;
 
     (void)pthread_mutex_lock(&d->lock);
     d->own = SN_OWN_WAITING;
@@ -173,6 +180,14 @@ static void note_claim(struct sn_keeper *k, struct sn_device *d, const struct sn
         (void)atomic_fetch_add(&d->unsaved, 1); /* somebody's writes are not saved: the next group saves them */
     sn_log(k->fleet->log, SN_LOG_INFO, "keeper", "claimed", "device", d->target->id, "former", r->owner, "wait",
            wait ? "one session time" : "no", NULL);
+}
+
+static void note_rival(struct sn_device *d, const struct sn_own_reply *r)
+{
+    (void)pthread_mutex_lock(&d->lock);
+    d->rival_seen_alive = true;
+    (void)snprintf(d->rival, sizeof(d->rival), "%s", r->owner);
+    (void)pthread_mutex_unlock(&d->lock);
 }
 
 static void claim(struct sn_keeper *k, size_t i, int64_t now)
@@ -190,20 +205,140 @@ static void claim(struct sn_keeper *k, size_t i, int64_t now)
         say_why(k, err.text);
         return;
     }
-    if (r.what != SN_OWN_TAKEN) {
+    if (r.what != SN_OWN_TAKEN)
         note_claim(k, d, &r, now);
-        return;
-    }
-    (void)pthread_mutex_lock(&d->lock);
-    d->rival_seen_alive = true;
-    (void)snprintf(d->rival, sizeof(d->rival), "%s", r.owner);
-    (void)pthread_mutex_unlock(&d->lock);
+    else
+        note_rival(d, &r);
 }
 
-static void make_ready(struct sn_keeper *k, struct sn_device *d)
+/* Is it still ours? A flush of Redis forgets owners too, and the next one who asks is given the device. */
+static void confirm(struct sn_keeper *k, struct sn_device *d, int64_t now)
+{
+    struct sn_own_reply r;
+    struct sn_error err;
+
+    if (sn_store_own(k->store, d->target->uid, k->fleet->conf.worker, &r, &err) != 0) {
+        say_why(k, err.text);
+        return;
+    }
+    if (r.what == SN_OWN_MINE && r.epoch == atomic_load(&d->epoch))
+        return;
+    lose(k, d);
+    if (r.what != SN_OWN_TAKEN)
+        note_claim(k, d, &r, now);
+    else
+        note_rival(d, &r);
+}
+
+/* ---- gates: Redis' copy is how workers tell each other of a person's lock ---- */
+
+static void digest_of(const struct sn_gate *g, char out[64])
+{
+    (void)snprintf(out, 64, "%d %lld %lld", (int)g->state, (long long)g->since_ms, (long long)g->probe_at_ms);
+}
+
+static enum lock lock_of(const struct sn_gate *g)
+{
+    return g->state == SN_GATE_PERSON ? LOCK_PERSON : LOCK_OPEN;
+}
+
+static bool is_locked(const json_t *stored)
+{
+    const char *lock = json_string_value(json_object_get(stored, "lock"));
+    const char *state = json_string_value(json_object_get(stored, "state"));
+
+    return lock != NULL && strcmp(lock, "person") == 0 && state != NULL && strcmp(state, "closed") == 0;
+}
+
+/* Takes over a lock, or its end, that was told by somebody else. What this worker itself has not told yet counts more. */
+static int read_gate(struct sn_keeper *k, size_t i, struct sn_error *err)
+{
+    struct sn_device *d = &k->fleet->devices[i];
+    json_t *stored = NULL;
+    bool locked;
+
+    if (sn_store_gate_get(k->store, d->target->uid, &stored, err) != 0)
+        return -1;
+    if (stored == NULL)
+        return 0;
+    locked = is_locked(stored);
+    (void)pthread_mutex_lock(&d->lock);
+    if (k->locks[i] == LOCK_UNREAD || k->locks[i] == lock_of(&d->gate)) {
+        if (locked && d->gate.state != SN_GATE_PERSON)
+            sn_gate_from_json(&d->gate, stored);
+        else if (!locked && d->gate.state == SN_GATE_PERSON && k->locks[i] == LOCK_PERSON)
+            sn_gate_open_by_person(&d->gate);
+        if (locked == (d->gate.state == SN_GATE_PERSON))
+            k->locks[i] = lock_of(&d->gate);
+        if (locked)
+            digest_of(&d->gate, k->gates_told[i]);
+    }
+    (void)pthread_mutex_unlock(&d->lock);
+    json_decref(stored);
+    return 0;
+}
+
+static void read_gates(struct sn_keeper *k)
 {
     struct sn_error err;
 
+    memset(k->gates_told, 0, k->fleet->devices_n * sizeof(*k->gates_told));
+    for (size_t i = 0; i < k->fleet->devices_n; i++) {
+        if (read_gate(k, i, &err) != 0)
+            return;
+    }
+    k->gates_read = true;
+}
+
+/* Targets that every worker visits: an order given to one of them holds for all. */
+static void read_shared_gates(struct sn_keeper *k)
+{
+    struct sn_error err;
+
+    for (size_t i = 0; i < k->fleet->devices_n; i++) {
+        if (!sn_device_is_exclusive(&k->fleet->devices[i]) && read_gate(k, i, &err) != 0)
+            return;
+    }
+}
+
+/* The owner says how the gate stands; any worker says that it met a reason for a person to look, or that this is over. */
+static void tell_gate(struct sn_keeper *k, size_t i)
+{
+    struct sn_device *d = &k->fleet->devices[i];
+    struct sn_error err;
+    char digest[64];
+    enum lock lock;
+    bool ours;
+    json_t *gate;
+
+    (void)pthread_mutex_lock(&d->lock);
+    gate = sn_gate_to_json(&d->gate);
+    if (gate != NULL && d->gate.state == SN_GATE_PROBING)
+        (void)json_object_set_new(gate, "probe", json_integer(sn_clock_wall_ms() + d->gate.probe_at_ms - sn_clock_mono_ms()));
+    digest_of(&d->gate, digest);
+    lock = lock_of(&d->gate);
+    ours = d->own != SN_OWN_NONE;
+    (void)pthread_mutex_unlock(&d->lock);
+    if (gate != NULL && (ours || lock == LOCK_PERSON || k->locks[i] == LOCK_PERSON) && strcmp(digest, k->gates_told[i]) != 0 &&
+        sn_store_gate_put(k->store, d->target->uid, gate, &err) == 0) {
+        memcpy(k->gates_told[i], digest, sizeof(digest));
+        k->locks[i] = lock;
+    }
+    json_decref(gate);
+}
+
+/* ---- */
+
+static void make_ready(struct sn_keeper *k, size_t i)
+{
+    struct sn_device *d = &k->fleet->devices[i];
+    struct sn_error err;
+
+    /* while another worker owned it, people spoke to that one */
+    if (read_gate(k, i, &err) != 0) {
+        say_why(k, err.text);
+        return;
+    }
     if (!d->orphans_read) {
         if (sn_orphans_publish(k->orphans, k->store, d->target->id, d->target->uid, &err) != 0) {
             say_why(k, err.text);
@@ -221,54 +356,22 @@ static void make_ready(struct sn_keeper *k, struct sn_device *d)
 static void own_devices(struct sn_keeper *k)
 {
     int64_t now = sn_clock_mono_ms();
+    bool confirms = atomic_load(&k->fleet->unsure) || now - k->confirmed_ms >= k->fleet->conf.session_ttl_ms / 4;
 
     for (size_t i = 0; i < k->fleet->devices_n; i++) {
         struct sn_device *d = &k->fleet->devices[i];
         if (d->own == SN_OWN_NONE)
             claim(k, i, now);
+        else if (confirms)
+            confirm(k, d, now);
         if (d->own == SN_OWN_WAITING && now >= d->ready_ms && !atomic_load(&k->fleet->unsure))
-            make_ready(k, d);
+            make_ready(k, i);
     }
-}
-
-static void read_gates(struct sn_keeper *k)
-{
-    struct sn_error err;
-
-    for (size_t i = 0; i < k->fleet->devices_n; i++) {
-        struct sn_device *d = &k->fleet->devices[i];
-        json_t *stored = NULL;
-        if (sn_store_gate_get(k->store, d->target->uid, &stored, &err) != 0)
-            return;
-        (void)pthread_mutex_lock(&d->lock);
-        if (stored != NULL && sn_gate_is_open(&d->gate))
-            sn_gate_from_json(&d->gate, stored);
-        (void)pthread_mutex_unlock(&d->lock);
-        json_decref(stored);
-    }
-    memset(k->gates_told, 0, k->fleet->devices_n * sizeof(*k->gates_told));
-    k->gates_read = true;
-}
-
-static void tell_gates(struct sn_keeper *k)
-{
-    struct sn_error err;
-
-    for (size_t i = 0; i < k->fleet->devices_n; i++) {
-        struct sn_device *d = &k->fleet->devices[i];
-        char digest[64];
-        json_t *gate;
-        (void)pthread_mutex_lock(&d->lock);
-        gate = sn_gate_to_json(&d->gate);
-        if (gate != NULL && d->gate.state == SN_GATE_PROBING)
-            (void)json_object_set_new(gate, "probe", json_integer(sn_clock_wall_ms() + d->gate.probe_at_ms - sn_clock_mono_ms()));
-        (void)snprintf(digest, sizeof(digest), "%d %lld %lld", (int)d->gate.state, (long long)d->gate.since_ms,
-                       (long long)d->gate.probe_at_ms);
-        (void)pthread_mutex_unlock(&d->lock);
-        if (gate != NULL && strcmp(digest, k->gates_told[i]) != 0 && sn_store_gate_put(k->store, d->target->uid, gate, &err) == 0)
-            memcpy(k->gates_told[i], digest, sizeof(digest));
-        json_decref(gate);
-    }
+    if (!confirms)
+        return;
+    k->confirmed_ms = now;
+    if (k->gates_read)
+        read_shared_gates(k);
 }
 
 static void turn(struct sn_keeper *k)
@@ -285,8 +388,8 @@ static void turn(struct sn_keeper *k)
         if (!k->gates_read && !atomic_load(&k->fleet->unsure))
             read_gates(k);
         own_devices(k);
-        if (k->gates_read)
-            tell_gates(k);
+        for (size_t i = 0; i < k->fleet->devices_n && k->gates_read; i++)
+            tell_gate(k, i);
         sn_orphans_trim(k->orphans, k->store);
     }
     update_all(k->fleet);
@@ -340,10 +443,11 @@ int sn_keeper_start(struct sn_fleet *fleet, const char *session_json, struct sn_
     k->orphans = sn_orphans_new(fleet);
     k->session_json = strdup(session_json);
     k->gates_told = calloc(fleet->devices_n + 1, sizeof(*k->gates_told));
+    k->locks = calloc(fleet->devices_n + 1, sizeof(*k->locks));
     k->declared = calloc(fleet->devices_n + 1, 1);
     atomic_store(&fleet->unsure, true);
     if (k->event_fd < 0 || k->store == NULL || k->orphans == NULL || k->session_json == NULL || k->gates_told == NULL ||
-        k->declared == NULL || pthread_create(&k->thread, NULL, run, k) != 0) {
+        k->locks == NULL || k->declared == NULL || pthread_create(&k->thread, NULL, run, k) != 0) {
         (void)sn_error_set(err, "process.resources", "the keeper cannot be started");
         atomic_store(&k->stop, true);
         sn_keeper_free(k);
@@ -385,6 +489,7 @@ void sn_keeper_free(struct sn_keeper *k)
     (void)pthread_mutex_destroy(&k->lock);
     free(k->session_json);
     free(k->gates_told);
+    free(k->locks);
     free(k->declared);
     free(k);
 }
