@@ -447,8 +447,8 @@ void sn_boot_free(struct sn_boot *b)
     for (size_t i = 0; i < f->devices_n; i++)
         sn_lane_free(f->devices[i].lane);
     sn_lane_free(f->front);
+    sn_publisher_free(f->publisher); /* tells the jobs of what was never sent, which wakes the consumer */
     sn_consumer_free(f->consumer);
-    sn_publisher_free(f->publisher);
     sn_dispatch_free(f->dispatch);
     sn_fleet_fini(f);
     sn_inventory_unref(f->inventory);
