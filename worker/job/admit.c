@@ -88,7 +88,8 @@ static bool ask_admission(struct sn_lane_thread *t, struct sn_job *job)
         sn_finish_again(fleet, job, &err);
         return false;
     }
-    job->run = said.run > 0 ? said.run : 1;
+    if (said.run > 0 || job->run == 0) /* what is not run now keeps the number of the run that spoke to devices */
+        job->run = said.run > 0 ? said.run : 1;
     switch (said.what) {
     case SN_ADMIT_RUN:
         job->prior_wrote = said.wrote;

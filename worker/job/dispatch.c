@@ -224,20 +224,20 @@ static void copy_to_queue(struct sn_dispatch *d, struct sn_job *job, const char 
 {
     struct sn_publication *pub = sn_finish_copy(job, "", queue);
 
-    atomic_store(&job->unconfirmed, false); /* of what was said before: now the copy alone counts */
     job->after = SN_THEN_PUBLISH;
     sn_job_enter(job, SN_JOB_PUBLISHING);
-    sn_job_publish(job, d->fleet, pub);
+    sn_job_publish_copy(job, d->fleet, pub);
     sn_job_release(job, d->fleet);
 }
 
-/* A message in the intake that a device of the inventory waits for: on to its queue. */
+/* A message in the intake that a device of the inventory waits for: on to its queue, where its owner takes it. Not what the delivery limit
+ * threw out of there: that ends here. */
 static bool forward(struct sn_dispatch *d, struct sn_job *job)
 {
     char queue[96];
 
     if (strcmp(job->delivery->queue, "silver.intake") != 0 || job->event == NULL || job->device == NULL ||
-        job->delivery->headers.first_death[0] != '\0')
+        strcmp(job->delivery->headers.first_death, "delivery_limit") == 0)
         return false;
     (void)snprintf(queue, sizeof(queue), "silver.device.%s%s", job->device->target->id,
                    strncmp(job->delivery->routing_key, "bulk.", 5) == 0 ? ".bulk" : "");
@@ -334,7 +334,8 @@ static void trim_journal(struct sn_dispatch *d, struct sn_job *job)
 
 static void acknowledge(struct sn_dispatch *d, struct sn_job *job)
 {
-    trim_journal(d, job);
+    if (!atomic_load(&job->unconfirmed))
+        trim_journal(d, job);
     sn_job_enter(job, SN_JOB_ACKED);
     sn_consumer_ack(d->fleet->consumer, job->delivery->link, job->delivery->tag);
     (void)atomic_fetch_add(&d->fleet->jobs_done, 1);
@@ -355,9 +356,41 @@ static void give_back(struct sn_dispatch *d, struct sn_job *job)
     sn_job_free(job);
 }
 
+struct ended {
+    char event[SN_UUID_TEXT_MAX];
+};
+
+/* Front lane. A run whose end is not on record counts as a crash: harmless, three are allowed. */
+static void pause_run(struct sn_lane_thread *t, void *arg)
+{
+    struct ended *e = arg;
+    struct sn_error err;
+
+    if (sn_store_pause_run(t->store, e->event, &err) != 0)
+        sn_log(sn_lane_fleet(t->lane)->log, SN_LOG_DEBUG, "journal", "the pause of a run is not on record", "event", e->event, "why",
+               err.text, NULL);
+    free(e);
+}
+
+/* The run ends here without an outcome: what was said to devices goes to the ledger before its journal is trimmed, and its end is no crash. */
+static void end_run(struct sn_dispatch *d, struct sn_job *job)
+{
+    struct ended *e;
+
+    if (job->run == 0 || job->dry)
+        return;
+    sn_finish_tell_run(d->fleet, job);
+    if ((e = calloc(1, sizeof(*e))) == NULL)
+        return;
+    (void)snprintf(e->event, sizeof(e->event), "%s", job->event->id);
+    if (sn_lane_order(d->fleet->front, pause_run, e) != 0)
+        free(e);
+}
+
 /* Gives the ring's hold up; the job is given back when no confirm is awaited any more (until then the publisher knows it). */
 static void leave(struct sn_dispatch *d, struct sn_job *job)
 {
+    end_run(d, job);
     job->after = SN_THEN_GIVE_BACK;
     sn_job_release(job, d->fleet);
 }
@@ -367,25 +400,36 @@ static void to_the_back(struct sn_dispatch *d, struct sn_job *job)
 {
     sn_log(job->log, SN_LOG_INFO, "job", "held too long: to the back of its queue", "event",
            job->event != NULL ? job->event->id : job->refusal.id, "queue", job->delivery->queue, NULL);
-    if (job->event != NULL)
-        copy_to_queue(d, job, job->delivery->queue);
-    else
+    if (job->event == NULL) {
         leave(d, job); /* what could not be read could not be sealed */
+        return;
+    }
+    end_run(d, job);
+    copy_to_queue(d, job, job->delivery->queue);
 }
 
-static void wait_until(struct sn_dispatch *d, struct sn_job *job, int64_t wake_ms)
+static bool is_held_too_long(const struct sn_dispatch *d, const struct sn_job *job)
+{
+    return !job->dry && sn_clock_mono_ms() - job->received_ms > d->fleet->conf.hold_max_ms;
+}
+
+static void sleep_until(struct sn_dispatch *d, struct sn_job *job, int64_t wake_ms)
 {
     if (atomic_load(&job->lost) || (atomic_load(&d->fleet->stopping) && !job->dry)) {
         leave(d, job);
         return;
     }
-    if (!job->dry && sn_clock_mono_ms() - job->received_ms > d->fleet->conf.hold_max_ms) {
-        to_the_back(d, job);
-        return;
-    }
     job->wake_ms = wake_ms;
     sn_job_enter(job, SN_JOB_TIMED);
     sn_job_list_push(&d->timed, job);
+}
+
+static void wait_until(struct sn_dispatch *d, struct sn_job *job, int64_t wake_ms)
+{
+    if (is_held_too_long(d, job) && !atomic_load(&job->lost) && !atomic_load(&d->fleet->stopping))
+        to_the_back(d, job);
+    else
+        sleep_until(d, job, wake_ms);
 }
 
 /* A job came back from a lane or from the publisher. */
@@ -401,14 +445,15 @@ static void take_back(struct sn_dispatch *d, struct sn_job *job)
     }
     switch (job->after) {
     case SN_THEN_PUBLISH:
-        if (!job->unconfirmed) {
+        if (!atomic_load(&job->unconfirmed) || atomic_load(&job->copied)) {
             acknowledge(d, job);
             return;
         }
-        /* refused or returned: admission says the stored result again */
+        /* refused or returned: admission says the stored result again. Never at once, however long the job was held: nobody took it a
+         * moment ago, and would not take a copy now. */
         atomic_store(&job->confirms, 1);
         job->after = SN_THEN_AGAIN;
-        wait_until(d, job, sn_clock_mono_ms() + UNCONFIRMED_RETRY_MS);
+        sleep_until(d, job, sn_clock_mono_ms() + UNCONFIRMED_RETRY_MS);
         return;
     case SN_THEN_WAIT:
     case SN_THEN_AGAIN:
@@ -441,7 +486,9 @@ static void wake_timed(struct sn_dispatch *d, int64_t now)
             continue;
         }
         if (job->after == SN_THEN_AGAIN) {
-            if (!forward(d, job))
+            if (is_held_too_long(d, job))
+                to_the_back(d, job);
+            else if (!forward(d, job))
                 to_front(d, job);
             continue;
         }

@@ -46,24 +46,34 @@ static void publish_result(struct sn_fleet *fleet, struct sn_job *job, char *tex
 
 void sn_finish_again(const struct sn_fleet *fleet, struct sn_job *job, const struct sn_error *err)
 {
+    if (job->dry) { /* who asked waits, and may ask again */
+        sn_verdict_set(&job->cause, SN_LOST, err->code, "%s", err->text);
+        job->after = SN_THEN_PUBLISH;
+        return;
+    }
     sn_log(fleet->log, SN_LOG_WARN, "job", "the store is unsure, asking again", "event", event_id(job), "code", err->code,
            "why", err->text, NULL);
     job->after = SN_THEN_AGAIN;
     job->wake_ms = sn_clock_mono_ms() + fleet->conf.store_retry_ms;
 }
 
+void sn_finish_tell_run(struct sn_fleet *fleet, struct sn_job *job)
+{
+    struct sn_result_say say = { .cause = &job->cause };
+
+    if (job->run > 0 && !job->dry && json_array_size(job->entries) > 0)
+        publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
+}
+
 void sn_finish_give_back(struct sn_lane_thread *t, struct sn_job *job)
 {
     struct sn_fleet *fleet = sn_lane_fleet(t->lane);
-    struct sn_result_say say = { .cause = &job->cause };
     struct sn_error err;
 
     /* when the store is away too, the run counts as a crash: harmless, three are allowed */
     if (job->run > 0 && !job->dry && sn_store_pause_run(t->store, job->event->id, &err) != 0)
         sn_log(job->log, SN_LOG_WARN, "job", "the pause of a run is not on record", "event", job->event->id, "why", err.text, NULL);
-    /* what was said to the device belongs into the ledger, also of a run that somebody else continues */
-    if (job->run > 0 && !job->dry && json_array_size(job->entries) > 0)
-        publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
+    sn_finish_tell_run(fleet, job);
     job->after = SN_THEN_GIVE_BACK;
 }
 
@@ -155,6 +165,7 @@ void sn_finish_stored(struct sn_lane_thread *t, struct sn_job *job, char *stored
     json_t *r = json_loads(stored, 0, NULL);
     const char *outcome = json_string_value(json_object_get(r, "outcome"));
 
+    sn_finish_tell_run(fleet, job); /* a stored result has no transcript: what this run said to devices would be nowhere */
     (void)snprintf(job->outcome, sizeof(job->outcome), "%s", outcome != NULL ? outcome : "unchanged");
     job->after = SN_THEN_PUBLISH;
     publish_result(fleet, job, stored, job->outcome);
@@ -222,7 +233,7 @@ void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct
     job->after = SN_THEN_PUBLISH;
     publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
     (void)SN_FAILPOINT("ladder.before-copy", "");
-    sn_job_publish(job, fleet, pub);
+    sn_job_publish_copy(job, fleet, pub);
 }
 
 /* The result names the place and the event that removes what is left there. */

@@ -15,10 +15,12 @@
 struct sn_publication *sn_finish_copy(const struct sn_job *job, const char *exchange, const char *key);
 /* Final outcome. cause may be NULL. */
 void sn_finish(struct sn_lane_thread *t, struct sn_job *job, const char *outcome, const struct sn_verdict *cause);
-/* The store was unsure: the whole job once more, soon. */
+/* The store was unsure: the whole job once more, soon. A plan ends instead, with this cause. */
 void sn_finish_again(const struct sn_fleet *fleet, struct sn_job *job, const struct sn_error *err);
 /* Not ours any more, or a gate closed: to the broker, untouched. The run is marked as paused. */
 void sn_finish_give_back(struct sn_lane_thread *t, struct sn_job *job);
+/* A run that ends without an outcome: what was said to devices, as a progress result. Nothing when nothing was said. The job's owner. */
+void sn_finish_tell_run(struct sn_fleet *fleet, struct sn_job *job);
 /* A copy to the retry ladder, with a progress result that says what is waited for. spend: an attempt is spent (false = only waiting). When
  * nothing is left to spend, the caller lets the step fail instead. */
 void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct sn_verdict *cause, const char *target, bool spend);

@@ -134,7 +134,8 @@ struct sn_job {
     char outcome[16];              /* final outcome once decided */
     struct sn_verdict cause;       /* why dead, rejected, waiting */
     atomic_int confirms;           /* publications whose confirm is awaited, plus one while a lane has the job */
-    atomic_bool unconfirmed;              /* a publication was refused: say it all again */
+    atomic_bool unconfirmed;       /* a publication was refused: say it all again */
+    atomic_bool copied;            /* the message stands in another queue: this delivery is done with, whatever else was refused */
 };
 
 /* Makes a job from a delivery (takes it) or an event for a plan (takes it). NULL on memory (then what was given is freed). */

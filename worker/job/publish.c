@@ -8,6 +8,7 @@
 struct awaited {
     struct sn_fleet *fleet;
     struct sn_job *job;
+    bool is_copy;
 };
 
 void sn_job_release(struct sn_job *job, struct sn_fleet *fleet)
@@ -23,13 +24,15 @@ static void published(void *arg, enum sn_published outcome)
 
     if (outcome != SN_PUBLISHED_CONFIRMED)
         atomic_store(&a->job->unconfirmed, true);
+    else if (a->is_copy)
+        atomic_store(&a->job->copied, true);
     if (outcome == SN_PUBLISHED_RETURNED)
         sn_log(a->fleet->log, SN_LOG_ERROR, "publish", "nobody takes this message: is the topology applied?", NULL);
     sn_job_release(a->job, a->fleet);
     free(a);
 }
 
-void sn_job_publish(struct sn_job *job, struct sn_fleet *fleet, struct sn_publication *pub)
+static void send_awaited(struct sn_job *job, struct sn_fleet *fleet, struct sn_publication *pub, bool is_copy)
 {
     struct awaited *a = malloc(sizeof(*a));
 
@@ -39,9 +42,19 @@ void sn_job_publish(struct sn_job *job, struct sn_fleet *fleet, struct sn_public
         atomic_store(&job->unconfirmed, true);
         return;
     }
-    *a = (struct awaited){ .fleet = fleet, .job = job };
+    *a = (struct awaited){ .fleet = fleet, .job = job, .is_copy = is_copy };
     (void)atomic_fetch_add(&job->confirms, 1);
     pub->done = published;
     pub->arg = a;
     sn_publisher_send(fleet->publisher, pub);
+}
+
+void sn_job_publish(struct sn_job *job, struct sn_fleet *fleet, struct sn_publication *pub)
+{
+    send_awaited(job, fleet, pub, false);
+}
+
+void sn_job_publish_copy(struct sn_job *job, struct sn_fleet *fleet, struct sn_publication *pub)
+{
+    send_awaited(job, fleet, pub, true);
 }
