@@ -568,7 +568,6 @@ void sn_visit_step(struct sn_lane_thread *t, struct sn_job *job)
     struct visit v;
     struct sn_error err;
 
-    t->job = job;
     t->routing = job->device;
     t->epoch = job->epoch;
     if (open_visit(&v, t, job, &err) != 0)
@@ -576,7 +575,7 @@ void sn_visit_step(struct sn_lane_thread *t, struct sn_job *job)
     else
         carry_out(&v);
     close_visit(&v);
-    t->job = NULL;
+    t->routing = NULL;
 }
 
 /* Is the step one of those whose result the save of this device keeps? */

@@ -83,7 +83,7 @@ static bool may_write(void *arg)
 {
     const struct sn_lane_thread *t = arg;
 
-    return t->job == NULL || sn_fleet_may_write(t->lane->fleet, t->routing, t->epoch);
+    return sn_fleet_may_write(t->lane->fleet, t->routing, t->epoch); /* nobody's errand: no write */
 }
 
 int sn_lane_session(struct sn_lane_thread *t, int64_t deadline_ms, struct sn_verdict *ret)
@@ -173,6 +173,12 @@ bool sn_lane_gate_is_open(struct sn_device *d)
     return open;
 }
 
+/* Admitted under an ownership that is over: the new owner has it, and perhaps a session too. */
+static bool is_disowned(const struct sn_job *job)
+{
+    return !job->dry && (!atomic_load(&job->device->owned) || atomic_load(&job->device->epoch) != job->epoch);
+}
+
 /* One job: admission at the front, a visit or a place in the save group at a target. */
 static void take_job(struct sn_lane_thread *t, struct sn_job *job)
 {
@@ -184,6 +190,8 @@ static void take_job(struct sn_lane_thread *t, struct sn_job *job)
         sn_finish_give_back(t, job);
     } else if (lane->device == NULL) {
         sn_visit_admit(t, job);
+    } else if (is_disowned(job)) {
+        sn_finish_give_back(t, job);
     } else if (!sn_lane_gate_is_open(lane->device)) {
         sn_visit_gate_closed(t, job);
     } else if (job->steps[job->at].commit) {

@@ -23,8 +23,7 @@ struct sn_lane_thread {
     void *session;          /* of the lane's driver; NULL = none */
     uint64_t session_n;     /* how many were opened: names the latest one */
     int64_t last_used_ms;   /* monotonic */
-    const struct sn_job *job; /* in hand: for the lease check */
-    const struct sn_device *routing;
+    const struct sn_device *routing; /* under whose ownership the thread writes now; NULL = it may not */
     int64_t epoch;
 };
 

@@ -45,6 +45,8 @@ static int save(struct sn_lane_thread *t)
 
     if (sn_store_dirty(t->store, d->target->uid, &dirty, &err) == 0 && !dirty && written == 0)
         return 0;
+    t->routing = d; /* asked once more right before the line leaves: a login may have taken its time */
+    t->epoch = epoch;
     if (!sn_fleet_may_write(lane->fleet, d, epoch) || sn_lane_session(t, deadline, &reply.verdict) != 0)
         goto out;
     (void)SN_FAILPOINT("save.before", d->target->id);
@@ -56,6 +58,7 @@ static int save(struct sn_lane_thread *t)
         rc = 0;
     }
 out:
+    t->routing = NULL;
     if (rc != 0) {
         sn_log(lane->fleet->log, SN_LOG_WARN, "lane", "not saved", "device", d->target->id, "code", reply.verdict.code, "why",
                reply.verdict.text, NULL);
@@ -72,17 +75,43 @@ out:
     return rc;
 }
 
-/* A closed gate forbids the save too. What was written is on record (the device stays dirty), the jobs come again. */
-static void give_back_unsaved(struct sn_lane_thread *t)
+static bool is_any(const struct sn_job *job, const void *arg)
 {
+    (void)job;
+    (void)arg;
+    return true;
+}
+
+/* Its delivery is somebody else's by now, or soon would be. */
+static bool is_held_too_long(const struct sn_job *job, const void *arg)
+{
+    const int64_t *since = arg;
+
+    return atomic_load(&job->lost) || job->received_ms < *since;
+}
+
+/* What was written is on record (the device stays dirty), the jobs come again. */
+static void give_back_unsaved(struct sn_lane_thread *t, bool (*match)(const struct sn_job *job, const void *arg), const void *arg)
+{
+    struct sn_lane *lane = t->lane;
     struct sn_job *job;
 
-    while ((job = sn_job_list_pop(&t->lane->unsaved)) != NULL) {
+    while ((job = sn_job_list_take(&lane->unsaved, match, arg)) != NULL) {
+        atomic_store(&lane->unsaved_n, lane->unsaved.n);
         sn_job_enter(job, SN_JOB_VISITING);
         sn_finish_give_back(t, job);
         sn_lane_carry_on(t, job);
     }
-    atomic_store(&t->lane->unsaved_n, 0);
+}
+
+/* The save failed and is tried again; nothing stays unacknowledged for ever because of it. */
+static void save_later(struct sn_lane_thread *t)
+{
+    int64_t now = sn_clock_mono_ms();
+    int64_t since = now - t->lane->fleet->conf.hold_max_ms;
+
+    t->lane->save_not_before_ms = now + SAVE_RETRY_MS;
+    give_back_unsaved(t, is_held_too_long, &since);
 }
 
 /* Writes whose job went elsewhere to wait (the ladder, another worker's event): nobody asks for their save, a reboot would undo them all the
@@ -116,14 +145,15 @@ bool sn_lane_save_if_due(struct sn_lane_thread *t, bool now)
         return false;
     if (lane->unsaved.n == 0)
         return save_stray_writes(t);
-    if (!sn_lane_gate_is_open(lane->device)) {
-        give_back_unsaved(t);
+    /* A closed gate forbids the save too; and of a device that is not ours any more the new owner saves what we wrote. */
+    if (!sn_lane_gate_is_open(lane->device) || !atomic_load(&lane->device->owned)) {
+        give_back_unsaved(t, is_any, NULL);
         return true;
     }
     if (!now && !is_due(lane, sn_clock_mono_ms()))
         return false;
     if (save(t) != 0) {
-        lane->save_not_before_ms = sn_clock_mono_ms() + SAVE_RETRY_MS;
+        save_later(t);
         return false;
     }
     lane->save_not_before_ms = 0;
