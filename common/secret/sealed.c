@@ -16,6 +16,8 @@ _Static_assert(SN_FLEET_KEY_BYTES == crypto_kdf_KEYBYTES, "fleet key");
 _Static_assert(crypto_box_PUBLICKEYBYTES == 32 && crypto_box_SECRETKEYBYTES == 32 && crypto_box_SEEDBYTES == 32,
                "keys");
 
+static const char SCHEME[] = "sealed:";
+
 #define BASE64 sodium_base64_VARIANT_ORIGINAL
 
 /* 32 bytes raw (the last may be a line end), or 64 hex digits and perhaps a line end. */
@@ -70,8 +72,8 @@ out:
     return rc;
 }
 
-/* The box of a reference; *ret is malloc'ed. */
-static int decode_box(const char *base64, unsigned char **ret, size_t *ret_len, struct sn_error *err)
+/* The box of a reference to at most max bytes; *ret is malloc'ed. */
+static int decode_box(const char *base64, size_t max, unsigned char **ret, size_t *ret_len, struct sn_error *err)
 {
     size_t text_len = strlen(base64);
     size_t size = text_len / 4 * 3 + 3;
@@ -79,8 +81,8 @@ static int decode_box(const char *base64, unsigned char **ret, size_t *ret_len, 
     unsigned char *box;
     size_t len;
 
-    if (text_len > 2 * SECRET_MAX_BYTES)
-        return sn_error_set(err, "secret.sealed", "sealed: longer than a sealed secret can be");
+    if (text_len > 2 * max)
+        return sn_error_set(err, "secret.sealed", "sealed: longer than what can be sealed");
     box = malloc(size);
     if (box == NULL)
         return sn_error_oom(err);
@@ -99,13 +101,13 @@ int sn_secret_check_sealed(const char *rest, struct sn_error *err)
     unsigned char *box;
     size_t len;
 
-    if (decode_box(rest, &box, &len, err) != 0)
+    if (decode_box(rest, SECRET_MAX_BYTES, &box, &len, err) != 0)
         return -1;
     free(box);
     return 0;
 }
 
-int sn_secret_from_sealed(const struct sn_secret_store *s, const char *rest, struct sn_buf *out, struct sn_error *err)
+static int open_box(const struct sn_secret_store *s, const char *rest, size_t max, struct sn_buf *out, struct sn_error *err)
 {
     unsigned char *box = NULL;
     unsigned char *plain = NULL;
@@ -114,7 +116,7 @@ int sn_secret_from_sealed(const struct sn_secret_store *s, const char *rest, str
 
     if (s->keys == NULL)
         return sn_error_set(err, "secret.missing", "sealed: no fleet key is configured (secrets.fleet_key_file)");
-    if (decode_box(rest, &box, &len, err) != 0)
+    if (decode_box(rest, max, &box, &len, err) != 0)
         return -1;
     plain = malloc(len - crypto_box_SEALBYTES);
     if (plain == NULL) {
@@ -135,17 +137,25 @@ out:
     return rc;
 }
 
-int sn_secret_seal(const unsigned char seal_public[32], const char *plain, size_t len, char **ret_reference,
-                   struct sn_error *err)
+int sn_secret_from_sealed(const struct sn_secret_store *s, const char *rest, struct sn_buf *out, struct sn_error *err)
 {
-    static const char SCHEME[] = "sealed:";
+    return open_box(s, rest, SECRET_MAX_BYTES, out, err);
+}
+
+int sn_secret_open_message(const struct sn_secret_store *s, const char *sealed, struct sn_buf *out, struct sn_error *err)
+{
+    if (strncmp(sealed, SCHEME, sizeof(SCHEME) - 1) != 0)
+        return sn_error_set(err, "secret.sealed", "not a sealed message");
+    return open_box(s, sealed + sizeof(SCHEME) - 1, SN_SEALED_MESSAGE_MAX, out, err);
+}
+
+static int seal(const unsigned char seal_public[32], const char *plain, size_t len, char **ret_reference, struct sn_error *err)
+{
     unsigned char *box = NULL;
     char *reference = NULL;
     size_t box_len = len + crypto_box_SEALBYTES;
     size_t text_size;
 
-    if (len == 0 || len > SECRET_MAX_BYTES || memchr(plain, '\0', len) != NULL)
-        return sn_error_set(err, "secret.syntax", "a secret has 1 to %d bytes and no NUL", SECRET_MAX_BYTES);
     if (sodium_init() < 0)
         return sn_error_set(err, "secret.sealed", "libsodium does not start");
     text_size = sodium_base64_encoded_len(box_len, BASE64); /* with the NUL */
@@ -161,4 +171,20 @@ int sn_secret_seal(const unsigned char seal_public[32], const char *plain, size_
     free(box);
     *ret_reference = reference;
     return 0;
+}
+
+int sn_secret_seal(const unsigned char seal_public[32], const char *plain, size_t len, char **ret_reference,
+                   struct sn_error *err)
+{
+    if (len == 0 || len > SECRET_MAX_BYTES || memchr(plain, '\0', len) != NULL)
+        return sn_error_set(err, "secret.syntax", "a secret has 1 to %d bytes and no NUL", SECRET_MAX_BYTES);
+    return seal(seal_public, plain, len, ret_reference, err);
+}
+
+int sn_secret_seal_message(const unsigned char seal_public[32], const char *message, size_t len, char **ret_sealed,
+                           struct sn_error *err)
+{
+    if (len == 0 || len > SN_SEALED_MESSAGE_MAX)
+        return sn_error_set(err, "secret.syntax", "a message of 1 to %d bytes can be sealed", SN_SEALED_MESSAGE_MAX);
+    return seal(seal_public, message, len, ret_sealed, err);
 }

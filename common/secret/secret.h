@@ -67,6 +67,12 @@ void sn_secret_scope_end(struct sn_secret_store *scope);
 /* Seals plain text for the fleet: writes the reference `sealed:<base64>` to *ret_reference (malloc'ed). */
 int sn_secret_seal(const unsigned char seal_public[32], const char *plain, size_t len, char **ret_reference,
                    struct sn_error *err) SN_MUSTCHECK;
+/* The same for a whole message (a dead letter, a device's reply): any bytes, up to so many. */
+#define SN_SEALED_MESSAGE_MAX (64 * 1024)
+int sn_secret_seal_message(const unsigned char seal_public[32], const char *message, size_t len, char **ret_sealed,
+                           struct sn_error *err) SN_MUSTCHECK;
+/* Appends the message of sn_secret_seal_message() to out. */
+int sn_secret_open_message(const struct sn_secret_store *s, const char *sealed, struct sn_buf *out, struct sn_error *err) SN_MUSTCHECK;
 /* The keys derived from the fleet key; NULL when none is configured. Borrowed. */
 const unsigned char *sn_secret_hash_key(const struct sn_secret_store *s);
 const unsigned char *sn_secret_seal_public(const struct sn_secret_store *s);

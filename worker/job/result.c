@@ -250,10 +250,10 @@ static void add_letter(json_t *r, const struct sn_job *job, const struct sn_flee
         len = clean != NULL ? strlen(clean) : 0;
     }
     if (body != NULL && fleet->policy.seal_public != NULL &&
-        sn_secret_seal(fleet->policy.seal_public, body, len, &sealed, &err) == 0)
+        sn_secret_seal_message(fleet->policy.seal_public, body, len, &sealed, &err) == 0)
         set(r, "letter", json_pack("{s:s}", "event_sealed", sealed));
     if (sealed != NULL && job->raw.len > 0 && !job->raw.failed &&
-        sn_secret_seal(fleet->policy.seal_public, job->raw.data, job->raw.len, &reply, &err) == 0)
+        sn_secret_seal_message(fleet->policy.seal_public, job->raw.data, job->raw.len, &reply, &err) == 0)
         set(json_object_get(r, "letter"), "reply_sealed", json_string(reply));
     free(reply);
     free(sealed);

@@ -271,6 +271,28 @@ static void nothing_can_be_sealed_that_could_not_be_used(void **state)
     free(reference);
 }
 
+static void messages_of_any_bytes_are_sealed_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct sn_buf out = SN_BUF_INIT;
+    char *sealed = NULL;
+    char *big = malloc(SN_SEALED_MESSAGE_MAX + 1);
+
+    use_fleet_key(f, HEX_KEY, 64);
+    for (size_t i = 0; i <= SN_SEALED_MESSAGE_MAX; i++)
+        big[i] = (char)(i * 7); /* NULs among them, as msgpack has */
+    assert_int_equal(sn_secret_seal_message(sn_secret_seal_public(f->store), big, 0, &sealed, &f->err), -1);
+    assert_int_equal(sn_secret_seal_message(sn_secret_seal_public(f->store), big, SN_SEALED_MESSAGE_MAX + 1, &sealed, &f->err), -1);
+    assert_int_equal(sn_secret_seal_message(sn_secret_seal_public(f->store), big, SN_SEALED_MESSAGE_MAX, &sealed, &f->err), 0);
+    assert_int_equal(sn_secret_open_message(f->store, sealed, &out, &f->err), 0);
+    assert_int_equal(out.len, SN_SEALED_MESSAGE_MAX);
+    assert_memory_equal(out.data, big, out.len);
+    assert_int_equal(sn_secret_open_message(f->store, sealed + 1, &out, &f->err), -1);
+    sn_buf_fini(&out);
+    free(sealed);
+    free(big);
+}
+
 /* The derivation is data: boxes and hashes in ledgers depend on it. Values computed apart from libsodium
  * for the key 00..1f: BLAKE2b (key, salt = id 1 or 2, personal = "sn-fleet") by Python's hashlib; public key = X25519
  * of the first half of SHA-512 of the seed, by the ladder of RFC 7748. */
@@ -453,6 +475,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(file_root_holds, setup, teardown),
         cmocka_unit_test_setup_teardown(sealed_opens_for_its_fleet_only, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_can_be_sealed_that_could_not_be_used, setup, teardown),
+        cmocka_unit_test_setup_teardown(messages_of_any_bytes_are_sealed_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(fleet_key_derivation_stays_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(fleet_key_must_be_a_key, setup, teardown),
         cmocka_unit_test_setup_teardown(secret_is_redacted_while_it_lives, setup, teardown),
