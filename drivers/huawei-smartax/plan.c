@@ -417,8 +417,8 @@ static void gone(struct hw_plan *p)
     bool others = has_rivals(p) || p->w.shared;
     size_t stay;
 
-    if (!h->onu.found || (p->mark == HW_MARK_OTHER && !p->w.shared)) {
-        done(p); /* nothing of ours is there */
+    if (!h->onu.found || (p->mark == HW_MARK_OTHER && !p->w.shared) || (p->mark == HW_MARK_NONE && !p->w.adopt)) {
+        done(p); /* nothing of ours is there; what bears no mark is somebody's whom `unmarked: refuse` protects */
         return;
     }
     if (!h->flows_read) {

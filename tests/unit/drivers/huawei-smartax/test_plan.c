@@ -403,6 +403,10 @@ static void test_owners(void **state)
     (void)snprintf(b->olt.onts[0].desc, sizeof(b->olt.onts[0].desc), "casa de Ana");
     json_object_set_new(b->conf, "unmarked", json_string("refuse"));
     ends(b, CONFORM_STUCK, SN_PERMANENT, "huawei.unmarked");
+    b->want.kind = SN_GONE; /* what may not be adopted may not be taken away either */
+    ends(b, CONFORM_DONE, SN_OK, "");
+    assert_int_equal(b->run.writes, 0);
+    b->want.kind = SN_BE;
     json_object_set_new(b->conf, "unmarked", json_string("adopt"));
     reaches(b);
     assert_string_equal(b->olt.onts[0].desc, "CT-17072");
