@@ -138,6 +138,11 @@ class Silverd:
         self._drain()
         return self._results.get(event_id, [])
 
+    def said(self):
+        """{event: everything that was said of it}"""
+        self._drain()
+        return dict(self._results)
+
     def final(self, event, timeout_s=30):
         """The final result of an event (dict or id), waited for."""
         event_id = event["id"] if isinstance(event, dict) else event

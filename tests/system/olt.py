@@ -128,7 +128,7 @@ class Customer:
         plan = self.contract.service["plan"]
         if self.state == "suspended" and self.service.get("shared"):
             return []
-        return [(*place, s["vlan"], s["gemport"], s["user_vlan"], plan["up_kbps"], plan["down_kbps"])
+        return [(*place, s["vlan"], s["gemport"], s.get("user_vlan", s["vlan"]), plan["up_kbps"], plan["down_kbps"])
                 for place in self.onts(olt) for s in self.service["services"]]
 
 
@@ -189,6 +189,11 @@ class Field:
             return gate.get("state") == "closed" and gate.get("code") == code and gate
         return wait_until(closed, f"the gate of {olt} to be closed: {code}")
 
+    def follow_ups(self):
+        """Ids of the events that clean places on other OLTs."""
+        return {target["args"]["event"] for results in self.silverd.said().values() for result in results
+                for target in result["targets"] if target["code"] == "core.follow-up"}
+
     def was_given_back(self, event):
         return f"event={event['id']} from=visiting to=given-back" in self.silverd.process.log_text()
 
@@ -207,7 +212,8 @@ class Field:
         ids = {(ont["fsp"], ont["id"]): ont["sn"] for ont in state["onts"]}
         held = {(o["fsp"], o["sn"]): {"desc": o["desc"], "line": o["line_profile"], "active": o["active"], "eth_off": o["eth_off"]}
                 for o in state["onts"]}
-        assert held == wanted and len(held) == len(state["onts"]) == len(ids)
+        assert held == wanted
+        assert len(held) == len(state["onts"]) == len(ids)
         rates = {table["index"]: table["cir"] for table in state["traffic_tables"]}
         ports = [(p["fsp"], ids[p["fsp"], p["ont"]], p["vlan"], p["gem"], p["user_vlan"], rates[p["rx"]], rates[p["tx"]])
                  for p in state["service_ports"]]
@@ -271,4 +277,4 @@ def check_saved(state):
     assert running == state["saved"] and not state["dirty"] and not state["saving"]
 
 
-__all__ = ["Customer", "DIALOGUES", "Field", "LIMITS", "Olt", "RATES", "Shared", "check_saved", "olt_settings", "serial_of", "shown"]
+__all__ = ["Customer", "DIALOGUES", "Field", "LIMITS", "Olt", "RATES", "Shared", "VLANS", "check_saved", "olt_settings", "serial_of", "shown"]

@@ -10,7 +10,9 @@ import random
 
 import pytest
 
-from olt import DIALOGUES, RATES, Field, Shared, shown
+pytest.register_assert_rewrite("olt")
+
+from olt import DIALOGUES, RATES, VLANS, Field, Shared, shown  # noqa: E402  (its assertions explain themselves then)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,14 @@ def test_move_to_another_olt_leaves_nothing_behind(field):
     field.check()
 
 
+def test_termination_that_knows_a_newer_onu_removes_the_older_one(field):
+    """The swap's event never came, or came too late."""
+    ana = field.customer()
+    ana.does("activated")
+    ana.does("terminated", "terminated", serial=ana.hang_up())
+    field.check()
+
+
 # ---- A-03: again, and in any order ----
 
 def test_A03_the_same_event_fifty_times(field):
@@ -96,6 +106,56 @@ def test_A03_shuffled_generations_end_in_the_highest(field):
             assert field.silverd.final(event)["outcome"] in ("applied", "superseded")
     writes = field.olts["olt-1"].writes()
     assert len(writes) == len(set(writes))
+    field.check()
+
+
+KINDS = ["plan_changed", "resumed", "onu_swapped", "moved", "flows", "terminated", "suspended"]
+
+
+def random_event(chance, ana, kinds):
+    """What may happen to a contract next."""
+    kind = chance.choice(kinds)
+    if kind in ("suspended", "terminated"):
+        return ana.event(kind, kind)
+    if kind == "onu_swapped":
+        return ana.event(kind, serial=ana.hang_up())
+    if kind == "moved":
+        olt = chance.choice(sorted(ana.field.olts))
+        ana.field.olts[olt].plug(ana.onu, ana.port)
+        return ana.event(kind, device=olt)
+    if kind == "flows":
+        vlans = chance.sample(VLANS, chance.randint(1, 2))
+        return ana.event("changed", services=[{"name": f"s{g}", "gemport": g, "vlan": v} for g, v in enumerate(vlans, 1)])
+    return ana.event(kind, plan=(chance.choice((10000, 20000)), 5000))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_G3_a_storm_ends_in_the_newest_state_and_nothing_else(field, seed):
+    """Contracts that are moved, swapped, cut and ended, in any order and twice, while links break and OLTs are busy."""
+    chance = random.Random(seed)
+    customers = [field.customer(olt=chance.choice(sorted(field.olts))) for _ in range(8)]
+    newest, queue = {}, []
+    for ana in customers:
+        events = [ana.event("activated")] + [random_event(chance, ana, KINDS) for _ in range(5)]
+        # a suspension that comes first makes no ONU, one that comes later keeps it: let the newest be another event
+        events.append(random_event(chance, ana, KINDS[:-1]))
+        newest[ana.ref] = events[-1]
+        queue += events + chance.sample(events, 2)
+    for olt in field.olts.values():
+        olt.fault("cut_after_write", n=chance.randint(2, 9), count=3)
+        olt.fault("cut_before", n=chance.randint(20, 60), count=3)
+        olt.fault("flash_busy", n=chance.randint(60, 120), count=2)
+    chance.shuffle(queue)
+    for event in queue:
+        field.odoo.publish(event)
+    for event in queue:
+        assert field.silverd.final(event, 60)["outcome"] in ("applied", "unchanged", "superseded")
+        field.one_outcome(event)
+    for event in newest.values():
+        result = field.silverd.final(event)
+        assert (result["outcome"] in ("applied", "unchanged"), result["evidence"], result["saved"]) == (True, "observed", True)
+    for cleanup in field.follow_ups():
+        field.silverd.final(cleanup)
     field.check()
 
 
@@ -216,6 +276,31 @@ def test_a_first_activation_that_fails_leaves_nothing_half_built(field, changes,
     field.check()
 
 
+def test_equal_failures_close_the_gate_before_a_sixth(field):
+    """A board is pulled out: five dead letters, not five thousand."""
+    customers = [field.customer(slot=7) for _ in range(9)]
+    events = [ana.event("activated") for ana in customers]
+    for ana, event in zip(customers, events):
+        ana.state = None
+        field.odoo.publish(event)
+    assert field.gate("olt-1", "core.equal-failures")["lock"] == "person"
+    bob = field.customer(olt="olt-2")
+    bob.does("activated")
+    finals = [e for e in events if any(r["state"] == "final" for r in field.silverd.results(e["id"]))]
+    assert len(finals) == 5
+    for event in finals:
+        field.dead(event, "huawei.onu-elsewhere")
+    field.olts["olt-1"].set(boards=[{"frame": 0, "slot": 1, "ports": 16}, {"frame": 0, "slot": 7, "ports": 16}])
+    for ana in customers:
+        ana.field.olts["olt-1"].ask("plug", fsp=f"0/7/{ana.port}", sn=shown(ana.service["serial"]))
+    field.silverd.ctl("device", "resume", "olt-1")
+    for ana, event in zip(customers, events):
+        if event not in finals:
+            field.good(event)
+            ana.does("terminated", "terminated")
+    field.check()
+
+
 # ---- waiting is not failing ----
 
 @pytest.mark.parametrize("kind, code", [("busy", "huawei.busy"), ("flash_busy", "huawei.flash-busy"), ("quota", "cli.session-quota")])
@@ -279,6 +364,17 @@ def test_a_login_that_fails_waits_for_a_person(field, trap, failures):
 
 
 # ---- A-06: the save ----
+
+def test_one_save_for_many_contracts(field):
+    """Group commit: what arrives together is saved together."""
+    olt = field.olts["olt-1"]
+    customers = [field.customer() for _ in range(16)]
+    events = [ana.publish("activated") for ana in customers]
+    for event in events:
+        field.good(event)
+    assert 1 <= olt.counters()["saves"] <= 4
+    field.check()
+
 
 def test_A06_a_save_that_is_cut_is_made_again(field):
     olt = field.olts["olt-1"]

@@ -11,7 +11,9 @@ import signal
 
 import pytest
 
-from olt import DIALOGUES, Field
+pytest.register_assert_rewrite("olt")
+
+from olt import DIALOGUES, Field  # noqa: E402  (its assertions explain themselves then)
 
 FIELDS = 5
 QUICK = {"session": {"ttl": "1s", "margin": "200ms"}}
@@ -66,7 +68,7 @@ def fields(running_lab, binary):
         lab.vhost = running_lab.rabbitmq.new_vhost()
         olt = f"olt-{n}"
         settings = {**QUICK, "broker": {"vhost": lab.vhost}, "redis": {"db": n, "timeout": "500ms"}}
-        field = Field(lab, binary, [olt], settings, name=f"silverd-{n}", first=1 + 1000 * n)
+        field = Field(lab, binary, [olt], settings, name=f"kill-{n}", first=1 + 1000 * n)
         field.olt = olt
         field.start()
         made.append(field)

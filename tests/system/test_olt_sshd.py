@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from conftest import ROOT
-from olt import Field, LIMITS
+pytest.register_assert_rewrite("olt")
+
+from olt import Field, LIMITS  # noqa: E402  (its assertions explain themselves then)
 
 sys.path.insert(0, str(ROOT / "tests" / "sim"))
 

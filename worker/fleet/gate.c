@@ -5,9 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Code of a gate that the brake closed. */
+static const char BRAKE[] = "core.equal-failures";
+
 bool sn_gate_is_open(const struct sn_gate *g)
 {
     return g->state == SN_GATE_OPEN;
+}
+
+bool sn_gate_may_save(const struct sn_gate *g)
+{
+    return g->state == SN_GATE_OPEN || (g->state == SN_GATE_PERSON && strcmp(g->code, BRAKE) == 0);
 }
 
 bool sn_gate_probe_due(const struct sn_gate *g, int64_t now_mono_ms)
@@ -94,7 +102,7 @@ bool sn_gate_failure(struct sn_gate *g, const struct sn_gate_conf *conf, const c
     if (conf->equal_failures <= 0 || g->equal < conf->equal_failures)
         return false;
     (void)snprintf(why, sizeof(why), "%d contracts in a row failed with %s", g->equal, code);
-    return sn_gate_close_person(g, "core.equal-failures", why, "", 0, now_wall_ms);
+    return sn_gate_close_person(g, BRAKE, why, "", 0, now_wall_ms);
 }
 
 json_t *sn_gate_to_json(const struct sn_gate *g)

@@ -39,6 +39,8 @@ struct sn_gate {
 };
 
 bool sn_gate_is_open(const struct sn_gate *g);
+/* May what was done before be saved? When it is open, and when the brake closed it: that one is about new work, and those that failed have to end. */
+bool sn_gate_may_save(const struct sn_gate *g);
 /* A probe is due. */
 bool sn_gate_probe_due(const struct sn_gate *g, int64_t now_mono_ms);
 /* Closes and plans the probe with exponential backoff; random in [0, 1000) gives the jitter. A person's gate is never weakened. True when it was open. */

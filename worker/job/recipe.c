@@ -202,6 +202,15 @@ static int add_old_of(struct sn_job *job, const struct sn_fleet *fleet, struct s
     return rc;
 }
 
+static bool has_step_at(const struct sn_job *job, const char *uid, const char *aspect)
+{
+    for (int i = 0; i < job->steps_n; i++) {
+        if (strcmp(job->steps[i].target->uid, uid) == 0 && strcmp(job->steps[i].aspect, aspect) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int add_row(struct sn_job *job, const struct sn_fleet *fleet, const struct row *row, const json_t *records,
                    struct sn_verdict *ret)
 {
@@ -223,7 +232,9 @@ static int add_row(struct sn_job *job, const struct sn_fleet *fleet, const struc
     probe.suspended = row->suspended;
     if (make_key(job, &probe, ret) != 0)
         return -1;
-    if (row->kind == SN_BE && add_old_of(job, fleet, device, row->aspect, probe.key, records, ret) != 0)
+    /* what the event names may be newer than what the record holds, also when it is to go: an event between the two was never carried out */
+    if (!has_step_at(job, device->target->uid, row->aspect) &&
+        add_old_of(job, fleet, device, row->aspect, probe.key, records, ret) != 0)
         goto fail;
     s = add_step(job, device, row->aspect, row->kind, ret);
     if (s == NULL)
@@ -235,15 +246,6 @@ static int add_row(struct sn_job *job, const struct sn_fleet *fleet, const struc
 fail:
     json_decref(probe.key);
     return -1;
-}
-
-static bool has_step_at(const struct sn_job *job, const char *uid, const char *aspect)
-{
-    for (int i = 0; i < job->steps_n; i++) {
-        if (strcmp(job->steps[i].target->uid, uid) == 0 && strcmp(job->steps[i].aspect, aspect) == 0)
-            return true;
-    }
-    return false;
 }
 
 /* Everything that the record names and the event does not: removed here when the target may be visited from this queue, else by an

@@ -179,6 +179,16 @@ static bool is_disowned(const struct sn_job *job)
     return !job->dry && (!atomic_load(&job->device->owned) || atomic_load(&job->device->epoch) != job->epoch);
 }
 
+bool sn_lane_may_save(struct sn_device *d)
+{
+    bool may;
+
+    (void)pthread_mutex_lock(&d->lock);
+    may = sn_gate_may_save(&d->gate);
+    (void)pthread_mutex_unlock(&d->lock);
+    return may;
+}
+
 /* One job: admission at the front, a visit or a place in the save group at a target. */
 static void take_job(struct sn_lane_thread *t, struct sn_job *job)
 {
@@ -192,7 +202,7 @@ static void take_job(struct sn_lane_thread *t, struct sn_job *job)
         sn_visit_admit(t, job);
     } else if (is_disowned(job)) {
         sn_finish_give_back(t, job);
-    } else if (!sn_lane_gate_is_open(lane->device)) {
+    } else if (job->steps[job->at].commit ? !sn_lane_may_save(lane->device) : !sn_lane_gate_is_open(lane->device)) {
         sn_visit_gate_closed(t, job);
     } else if (job->steps[job->at].commit) {
         if (atomic_load(&lane->device->unsaved) > 0)

@@ -121,7 +121,7 @@ static bool save_stray_writes(struct sn_lane_thread *t)
     struct sn_lane *lane = t->lane;
     int64_t now = sn_clock_mono_ms();
 
-    if (atomic_load(&lane->device->unsaved) == 0 || !sn_lane_gate_is_open(lane->device) || !atomic_load(&lane->device->owned)) {
+    if (atomic_load(&lane->device->unsaved) == 0 || !sn_lane_may_save(lane->device) || !atomic_load(&lane->device->owned)) {
         lane->stray_since_ms = 0;
         return false;
     }
@@ -146,7 +146,7 @@ bool sn_lane_save_if_due(struct sn_lane_thread *t, bool now)
     if (lane->unsaved.n == 0)
         return save_stray_writes(t);
     /* A closed gate forbids the save too; and of a device that is not ours any more the new owner saves what we wrote. */
-    if (!sn_lane_gate_is_open(lane->device) || !atomic_load(&lane->device->owned)) {
+    if (!sn_lane_may_save(lane->device) || !atomic_load(&lane->device->owned)) {
         give_back_unsaved(t, is_any, NULL);
         return true;
     }
