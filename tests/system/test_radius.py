@@ -456,3 +456,20 @@ def test_A05_killed_in_the_middle_ends_as_if_nothing_had_been(isp, lab, wait, ki
         lab.cpes.wait("ana@isp", "rejected")
         assert net.rate("ana@isp") == []
         assert groups(lab, "ana@isp") == ([("silver-suspended", 1), ("FTTH-50@25000/50000", 10)] if kind == "suspended" else [])
+
+
+def test_a_link_lost_in_the_middle_leaves_its_transcript_and_is_no_crash(isp, lab, wait):
+    net = isp(settings={"job": {"session_settle": "4s"}})
+    net.silverd.start()
+    ana = net.contract()
+    net.carry(ana, "activated")
+    event = ana.publish("suspended", "suspended")
+    wait(lambda: any(way == "<" and "Disconnect" in text for way, text in net.journal()), "the first look at the NAS")
+    lab.rabbitmq.close_all_connections()
+    result = net.silverd.final(event)
+    assert (result["outcome"], result["run"]) == ("applied", 2)
+    assert lab.redis.command("HGET", f"sn:1:e:{event['id']}", "crashes") == "0"
+
+    def said():
+        return lab.pg.query("silver", "SELECT dir, text FROM silver.exec_log WHERE event = %s AND run = 1 ORDER BY seq", event["id"])
+    wait(lambda: any(way == ">" and "silver-suspended" in text for way, text in said()), "what the first run wrote")
