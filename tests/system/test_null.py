@@ -164,6 +164,19 @@ def test_the_same_generation_with_other_content_is_rejected(fleet, odoo):
     assert (result["outcome"], result["code"]) == ("rejected", "event.generation-reused")
 
 
+def test_an_id_belongs_to_one_event(fleet, odoo, wait):
+    """An id that another contract used: said so, not answered with the other's result; the other's stays."""
+    silverd = fleet().start()
+    first = odoo.contract(9, **SERVICE).publish("activated")
+    silverd.final(first)
+    thief = odoo.contract(10, **SERVICE).event("activated")
+    thief["id"] = first["id"]
+    odoo.publish(thief)
+    result = wait(lambda: next((r for r in silverd.results(first["id"]) if r["contract"]["ref"] == "CT-10"), None), "the refusal")
+    assert (result["outcome"], result["code"]) == ("rejected", "event.id-reused")
+    assert "onu/CT-10" not in held(silverd) and "onu/CT-9" in held(silverd)
+
+
 def test_sigterm_drains(fleet, odoo, lab):
     silverd = fleet(latency_ms=50).start()
     events = [odoo.contract(20 + n, **SERVICE).publish("activated") for n in range(30)]

@@ -181,6 +181,9 @@ const struct sn_cause sn_causes[] = {
       N_("The network holds the state of the first one."),
       N_("Let Odoo publish the contract's present state (it takes a new generation); look for a copied or restored"
          " database.") },
+    { "event.id-reused", N_("The id of this event belongs to another event (contract %{by})."),
+      NOTHING_SENT,
+      N_("Let Odoo publish the contract's present state with an id of its own; ids must never be copied.") },
     { "event.inline-secret", N_("The event holds a password in clear, and this fleet takes none."),
       NOTHING_SENT,
       N_("Send a reference ({\"$secret\": ...}), or allow secrets.inline.") },

@@ -222,7 +222,7 @@ int sn_store_release(struct sn_store *s, const char *uid, const char *worker, in
 
 int sn_store_admit(struct sn_store *s, const struct sn_admit_ask *ask, struct sn_admit_reply *ret, struct sn_error *err)
 {
-    static const char *const words[] = { "run", "done", "stale", "superseded", "reused", "unsure" };
+    static const char *const words[] = { "run", "done", "stale", "superseded", "reused", "foreign", "unsure" };
     struct key c = key_of("c", ask->owner);
     struct key e = key_of("e", ask->event);
     struct sn_redis_args a = { 0 };

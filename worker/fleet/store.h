@@ -57,7 +57,7 @@ int sn_store_set_whole(struct sn_store *s, struct sn_error *err) SN_MUSTCHECK;
 
 /* ---- one event ---- */
 
-enum sn_admit { SN_ADMIT_RUN, SN_ADMIT_DONE, SN_ADMIT_STALE, SN_ADMIT_SUPERSEDED, SN_ADMIT_REUSED, SN_ADMIT_UNSURE };
+enum sn_admit { SN_ADMIT_RUN, SN_ADMIT_DONE, SN_ADMIT_STALE, SN_ADMIT_SUPERSEDED, SN_ADMIT_REUSED, SN_ADMIT_FOREIGN, SN_ADMIT_UNSURE };
 struct sn_admit_ask {
     const char *event;
     int replay;
@@ -71,7 +71,7 @@ struct sn_admit_reply {
     int run;
     int crashes;        /* runs of this event that ended with their process */
     bool wrote;         /* an earlier run of this event wrote something */
-    char by[64];        /* SUPERSEDED, REUSED: the other event */
+    char by[64];        /* SUPERSEDED, REUSED: the other event; FOREIGN: the contract that the id belongs to */
     int64_t by_generation;
     char *result;       /* DONE: the stored result; owned by the caller */
 };

@@ -109,6 +109,10 @@ static bool ask_admission(struct sn_lane_thread *t, struct sn_job *job)
     case SN_ADMIT_REUSED:
         end_with(t, job, "rejected", "event.generation-reused", said.by, "another event with other content has this generation");
         return false;
+    case SN_ADMIT_FOREIGN:
+        job->run = 0; /* it claims nothing: the id has its outcome already, or gets it from its own event */
+        end_with(t, job, "rejected", "event.id-reused", said.by, "this id belongs to another event");
+        return false;
     case SN_ADMIT_UNSURE:
         break;
     }

@@ -6,6 +6,16 @@ if redis.call('EXISTS', KEYS[3]) == 0 then
 end
 local replay, generation, rev, worker = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local e = redis.call('HMGET', KEYS[2], 'replay', 'outcome', 'result', 'running', 'run', 'crashes', 'wrote')
+-- An id is one event's: of one contract, of one generation. Whoever uses it again is not answered with another one's result.
+local of = redis.call('HGET', KEYS[2], 'of')
+local this = KEYS[1] .. '#' .. ARGV[3]
+if of and of ~= this then
+    return { 'foreign', string.match(of, '^sn:1:c:(.*)#') or '' }
+end
+if not of then
+    redis.call('HSET', KEYS[2], 'of', this)
+    redis.call('EXPIRE', KEYS[2], ARGV[6])
+end
 local known = tonumber(e[1] or '-1')
 if known > replay then
     return { 'stale' }
