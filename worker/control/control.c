@@ -415,6 +415,9 @@ void sn_control_handle(void *arg, struct sn_delivery *d)
 
     if (sn_doc_load(d->body, d->len, SN_DOC_JSON, &limits, &request, &err) != 0) {
         sn_log(c->fleet->log, SN_LOG_WARN, "control", "not a request", "why", err.text, NULL);
+    } else if (json_object_get(request, "kind") != NULL || json_object_get(request, "output") != NULL) {
+        /* the schema would judge it as a reply or an output, not as a request */
+        sn_log(c->fleet->log, SN_LOG_WARN, "control", "not a request", "why", "it has kind or output", NULL);
     } else if (!sn_schema_check(sn_schemas_get(c->fleet->policy.schemas, SN_SCHEMA_CTL), request, &violation)) {
         sn_log(c->fleet->log, SN_LOG_WARN, "control", "not a request", "path", violation.path, "rule", violation.rule, NULL);
     } else {

@@ -151,21 +151,40 @@ static struct sn_device *find_device(const struct sn_job *job, const struct sn_f
     return d;
 }
 
-/* Removal of one old key, before the row that makes the new one. A renamed user's session goes with it. */
+/* A lane from which sessions of a user of this RADIUS server can be cut: that of the event's NAS when it belongs to the server, else of any
+ * NAS that does (which one has the session, radacct knows). NULL when there is none. */
+static struct sn_device *nas_of(const struct sn_job *job, const struct sn_fleet *fleet, const struct sn_device *radius)
+{
+    const char *named = target_id(job->event->service, "session");
+    struct sn_device *first = NULL;
+
+    for (size_t i = 0; i < fleet->devices_n; i++) {
+        struct sn_device *d = &fleet->devices[i];
+        const char *of = json_string_value(json_object_get(d->target->conf, "radius"));
+        bool is_named = named != NULL && strcmp(named, d->target->id) == 0;
+        if (!sn_driver_serves(d->driver, "session") || (of == NULL ? !is_named : strcmp(of, radius->target->id) != 0))
+            continue;
+        if (is_named)
+            return d;
+        first = first != NULL ? first : d;
+    }
+    return first;
+}
+
+/* Removal of one old key, before the row that makes the new one. The sessions of a user who is no more go with it. */
 static int add_old(struct sn_job *job, const struct sn_fleet *fleet, struct sn_device *device, const char *aspect, json_t *key,
                    struct sn_verdict *ret)
 {
     struct sn_step *s = add_step(job, device, aspect, SN_GONE, ret);
-    const char *nas = target_id(job->event->service, "session");
-    struct sn_device *d;
+    struct sn_device *nas;
 
     if (s == NULL)
         return -1;
     s->key = json_incref(key);
-    if (strcmp(aspect, "user") != 0 || nas == NULL)
+    nas = strcmp(aspect, "user") == 0 ? nas_of(job, fleet, device) : NULL;
+    if (nas == NULL)
         return 0;
-    d = find_device(job, fleet, nas, "session", ret);
-    if (d == NULL || (s = add_step(job, d, "session", SN_GONE, ret)) == NULL)
+    if ((s = add_step(job, nas, "session", SN_GONE, ret)) == NULL)
         return -1;
     s->key = json_incref(key);
     return 0;
@@ -285,18 +304,35 @@ static int add_leftovers(struct sn_job *job, const struct sn_fleet *fleet, const
     return 0;
 }
 
-/* contract.cleanup: what it names, as far as the record still holds it and no newer event has it. */
-static int build_cleanup(struct sn_job *job, const struct sn_fleet *fleet, struct sn_verdict *ret)
+/* May a cleanup take this place away? Only what the record names, and only when an older generation (or an earlier run of this very
+ * cleanup) left it there: whatever the newest event wants is not to be had this way, whoever published it. */
+static bool is_left_behind(const struct sn_job *job, const json_t *record, const json_t *item)
+{
+    const char *by = json_string_value(json_object_get(record, "event"));
+    size_t i;
+    json_t *held;
+
+    if (json_integer_value(json_object_get(record, "generation")) >= job->event->generation &&
+        (by == NULL || strcmp(by, job->event->id) != 0))
+        return false;
+    json_array_foreach (json_object_get(record, "keys"), i, held) {
+        if (json_equal(held, item))
+            return true;
+    }
+    return false;
+}
+
+static int build_cleanup(struct sn_job *job, const json_t *records, struct sn_verdict *ret)
 {
     const json_t *cleanup = json_object_get(job->event->body, "cleanup");
+    const json_t *record = json_object_get(records, job->device->target->uid);
     size_t i;
     json_t *item;
 
-    (void)fleet;
     json_array_foreach (json_object_get(cleanup, "keys"), i, item) {
         const char *aspect = known_aspect(item);
         struct sn_step *s;
-        if (aspect == NULL || !sn_driver_serves(job->device->driver, aspect))
+        if (aspect == NULL || !sn_driver_serves(job->device->driver, aspect) || !is_left_behind(job, record, item))
             continue;
         s = add_step(job, job->device, aspect, SN_GONE, ret);
         if (s == NULL)
@@ -332,7 +368,7 @@ int sn_recipe_build(struct sn_job *job, const struct sn_fleet *fleet, const json
 {
     follow->n = 0;
     if (strcmp(job->event->type, "contract.cleanup") == 0) {
-        if (build_cleanup(job, fleet, ret) != 0)
+        if (build_cleanup(job, records, ret) != 0)
             return -1;
     } else {
         if (job->event->command != NULL) {

@@ -31,7 +31,8 @@ end
 if generation == highest and rev ~= '' and c[2] and c[2] ~= rev then
     return { 'reused', c[3] or '', c[1] }
 end
-if generation > highest then
+-- A cleanup (no rev of its own) follows an event; it never leads.
+if generation > highest and rev ~= '' then
     redis.call('HSET', KEYS[1], 'gen', ARGV[3], 'rev', rev, 'event', ARGV[1])
 end
 -- A run that never said how it ended, and whose process is not this one: it died with its process.
