@@ -237,15 +237,15 @@ DIALOGUES = {
 class Shared:
     """One field for many tests: made for the first of them, and anew after one that failed."""
 
+    _numbers = itertools.count(1)       # of all files that share the lab: names of folders
+
     def __init__(self, lab, make):
         self.lab, self.make, self.field = lab, make, None
-        self.made = 0
 
     def get(self):
         if self.field is None:
             self.lab.clean()
-            self.made += 1
-            self.field = self.make(f"silverd-{self.made}").start()
+            self.field = self.make(f"silverd-{next(self._numbers)}").start()
         for olt in self.field.olts.values():
             olt.clear_faults()
             olt.reset()
