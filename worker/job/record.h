@@ -5,8 +5,8 @@
  *   {"generation": 9, "rev": "…", "event": "…", "ref": "CT-1", "keys": [{"aspect": "onu", "key": {…}}…], "created_here": "<event>"|null,
  *    "memo": {…}, "memo_rev": "…", "epoch": 40, "run": 2, "claims": ["onu/…"]}
  *
- * keys grows before the first write (the intent) and shrinks after a verified visit: between the two it names old and new places, so that
- * whoever continues can clean both. Pure functions on JSON; new references are returned. Thread: any.
+ * keys grows before the first write (the intent) and shrinks after a verified visit, of a running configuration after the save that keeps it:
+ * between the two it names old and new places, so that whoever continues can clean both. Pure functions on JSON; new references are returned. Thread: any.
  */
 #ifndef SN_WORKER_JOB_RECORD_H
 #define SN_WORKER_JOB_RECORD_H
