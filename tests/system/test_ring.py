@@ -112,6 +112,22 @@ def test_a_plan_ends_when_the_store_is_away(fleet, odoo, lab, wait):
     assert reply["body"]["code"].startswith("store.")
 
 
+def test_a_long_journal_of_a_dead_worker_reaches_the_ledger_whole(fleet, lab, wait):
+    event = str(uuid.uuid4())
+    for number in range(80):
+        for way, text in ((">", f"display {number}"), ("<", "x" * 8000)):
+            lab.redis.command("XADD", "sn:1:j:null-1", "*", "event", event, "run", 1, "seq", number, "uid", "null-1", "epoch", 1,
+                              "worker", "gone/12345678", "dir", way, "text", text, "verdict", "ok", "ms", 1, "at", 1795410000000)
+    silverd = fleet().start()
+    wait(silverd.owns_everything, "ownership")
+
+    def told():
+        [[count]] = lab.pg.query("silver", "SELECT count(*) FROM silver.exec_log WHERE event = %s AND run = 1", event)
+        return count == 160
+    wait(told, "160 lines in the exec_log")
+    wait(lambda: lab.redis.command("XLEN", "sn:1:j:null-1") == 0, "the journal's end")
+
+
 def verbose(silverd):
     from lab.silverd import http_get
     answer = http_get(f"http://127.0.0.1:{silverd.port}/healthz?verbose")

@@ -8,13 +8,17 @@
 
 #include "common/base/clock.h"
 
-/* Entries of one run, published together and dropped together. */
+/* Longer results are refused by the ledger; a run that said more is told in parts. */
+#define PART_BYTES 200000
+
+/* Entries of one run, or of a part of it: published together and dropped together. */
 struct batch {
     struct batch *next;
     struct sn_orphans *orphans;
     char uid[64];
     json_t *result; /* until it is published */
     json_t *ids;    /* of its entries */
+    size_t bytes;   /* of their texts */
 };
 
 struct sn_orphans {
@@ -122,16 +126,19 @@ static void take_entry(void *arg, const json_t *entry)
     struct reading *r = arg;
     struct batch *b = r->batches;
     const struct sn_device *d = sn_fleet_device_by_uid(r->o->fleet, field(entry, "uid"));
-    json_t *log;
+    const char *text = field(entry, "text");
+    bool answer = strcmp(field(entry, "dir"), "<") == 0;
+    /* of its own, so that it is the same each time the journal is told, whole or in parts; behind those of the run's own transcript */
+    int seq = 1000 + 2 * (int)strtol(field(entry, "seq"), NULL, 10) + answer;
 
     while (b != NULL && !same_run(b, entry))
-        b = b->next;
-    if (b == NULL && (b = new_batch(r, entry)) == NULL)
+        b = b->next; /* the latest part comes first */
+    if ((b == NULL || b->bytes + strlen(text) > PART_BYTES) && (b = new_batch(r, entry)) == NULL)
         return; /* it stays in the journal */
-    log = json_object_get(b->result, "log");
-    (void)json_array_append_new(log, json_pack("{s:i, s:i, s:s, s:s, s:s, s:s}", "seq", 1000 + (int)json_array_size(log), "ms", 0,
+    b->bytes += strlen(text);
+    (void)json_array_append_new(json_object_get(b->result, "log"), json_pack("{s:i, s:i, s:s, s:s, s:s, s:s}", "seq", seq, "ms", 0,
                                                "target", d != NULL ? d->target->id : field(entry, "uid"), "dir", field(entry, "dir"),
-                                               "text", field(entry, "text"), "verdict", field(entry, "verdict")));
+                                               "text", text, "verdict", field(entry, "verdict")));
     (void)json_array_append_new(b->ids, json_string(field(entry, "id")));
 }
 
