@@ -501,12 +501,30 @@ static void take_outcome(struct visit *v, struct sn_converged *c)
     sn_verdict_copy(&s->verdict, &c->verdict);
 }
 
+/* What is seen to be gone may be somebody else's at once (two contracts that swap their ONUs wait for each other). The record keeps its key until
+ * the save: after a restart the thing is back, with our mark, and ours to remove. */
+static int give_up_claims(struct visit *v, struct sn_error *err)
+{
+    json_t *record;
+    int rc;
+
+    if (v->step->kind != SN_GONE || v->record == NULL || json_array_size(v->claims) == 0)
+        return 0;
+    record = sn_record_intent(v->record, &v->who, v->step->aspect, v->step->key, v->memo);
+    if (record == NULL)
+        return sn_error_oom(err);
+    rc = sn_store_record(v->t->store, v->owner, v->job->event->generation, v->step->target->uid, record, v->claims, err);
+    json_decref(record);
+    return rc;
+}
+
 static void done(struct visit *v)
 {
     struct sn_error err;
+    bool batch = v->step->driver->commit_policy == SN_COMMIT_BATCH;
 
     /* a running configuration is forgotten by a restart: its record shrinks when it is saved (sn_visit_saved) */
-    if (!v->job->dry && v->step->driver->commit_policy != SN_COMMIT_BATCH && settle_record(v, &err) != 0) {
+    if (!v->job->dry && (batch ? give_up_claims(v, &err) : settle_record(v, &err)) != 0) {
         sn_finish_again(v->fleet, v->job, &err);
         return;
     }
