@@ -25,14 +25,14 @@ if known == replay and e[2] then
 end
 local c = redis.call('HMGET', KEYS[1], 'gen', 'rev', 'event')
 local highest = tonumber(c[1] or '0')
-if generation < highest then
+-- A cleanup (no rev of its own) follows the event that left something behind; it never leads.
+if generation < highest or (rev == '' and generation > highest) then
     return { 'superseded', c[3] or '', c[1] }
 end
 if generation == highest and rev ~= '' and c[2] and c[2] ~= rev then
     return { 'reused', c[3] or '', c[1] }
 end
--- A cleanup (no rev of its own) follows an event; it never leads.
-if generation > highest and rev ~= '' then
+if generation > highest then
     redis.call('HSET', KEYS[1], 'gen', ARGV[3], 'rev', rev, 'event', ARGV[1])
 end
 -- A run that never said how it ended, and whose process is not this one: it died with its process.
