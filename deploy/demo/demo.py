@@ -196,7 +196,10 @@ class Demo:
 
     def ctl(self, *words):
         """silverctl's answer; a LabError when it has none."""
-        return self.silverd.ctl("--no-color", *words).stdout.rstrip("\n")
+        done = self.silverd.ctl("--no-color", *words)
+        if not done.stdout:
+            raise LabError(f"silverctl {' '.join(words)} said nothing (exit {done.returncode}): {done.stderr.strip()}")
+        return done.stdout.rstrip("\n")
 
     def letters(self):
         listed = [json.loads(line) for line in self.ctl("dlq", "list", "--json").splitlines()]
