@@ -32,6 +32,9 @@ def strict(schema):
 Silverd.check_result = staticmethod(strict("result"))
 
 
+pytest.register_assert_rewrite("olt")       # a helper whose assertions explain themselves too
+
+
 def pytest_configure(config):
     # A terminated run still takes its servers down and removes its folder.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))

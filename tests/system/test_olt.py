@@ -10,9 +10,7 @@ import random
 
 import pytest
 
-pytest.register_assert_rewrite("olt")
-
-from olt import DIALOGUES, RATES, VLANS, Field, Shared, shown  # noqa: E402  (its assertions explain themselves then)
+from olt import DIALOGUES, RATES, VLANS, Field, Shared, shown
 
 
 @pytest.fixture(scope="module")

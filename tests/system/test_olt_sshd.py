@@ -7,9 +7,7 @@ import sys
 import pytest
 
 from conftest import ROOT
-pytest.register_assert_rewrite("olt")
-
-from olt import Field, LIMITS  # noqa: E402  (its assertions explain themselves then)
+from olt import Field, LIMITS
 
 sys.path.insert(0, str(ROOT / "tests" / "sim"))
 
