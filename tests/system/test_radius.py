@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole way with RADIUS: Odoo -> RabbitMQ -> silverd -> FreeRADIUS's tables on PostgreSQL, NAS, customers' CPEs.
 
-What holds is asked of the servers themselves: the tables, the NAS's sessions, the CPE that logs in. The OLT is a null target.
+What holds is asked of the servers themselves: the tables, the NAS's sessions, the CPE that logs in. The OLT is a null
+target.
 """
 
 import contextlib
@@ -122,12 +123,13 @@ def test_A16_life_of_a_customer_from_activation_to_termination(isp, lab):
 
     result = net.carry(ana, "activated")
     assert (result["outcome"], result["evidence"], result["attempt"]) == ("applied", "observed", 1)
-    assert steps(result) == [("radius-1", "user", "be", "applied", "observed"), ("olt-null", "onu", "be", "applied", "observed"),
+    assert steps(result) == [("radius-1", "user", "be", "applied", "observed"),
+                             ("olt-null", "onu", "be", "applied", "observed"),
                              ("bng-1", "session", "since", "unchanged", "observed"),
                              ("bng-1", "login", "look", "unchanged", "observed")]
     assert login_said(result) == "Accept 25000k/50000k"
-    assert net.tables("ana@isp") == ([("Cleartext-Password", ":=", "clave-1")], [("Framed-IP-Address", ":=", "100.64.0.10")],
-                                     [("FTTH-50@25000/50000", 10)])
+    assert net.tables("ana@isp") == ([("Cleartext-Password", ":=", "clave-1")],
+                                     [("Framed-IP-Address", ":=", "100.64.0.10")], [("FTTH-50@25000/50000", 10)])
     assert fence(lab)[:2] == (ana.generation, "ana@isp")
     state = net.dial(ana, retry_ms=200)
     assert (state["framed_ip"], state["rate"]) == ("100.64.0.10", "25000k/50000k")
@@ -161,8 +163,8 @@ def test_A16_life_of_a_customer_from_activation_to_termination(isp, lab):
     result = net.carry(ana, "changed", access={"username": "anita@isp"})
     assert result["outcome"] == "applied", result
     assert net.tables("ana@isp") == ([], [], [])
-    assert net.tables("anita@isp") == ([("Cleartext-Password", ":=", "clave-1")], [("Framed-IP-Address", ":=", "100.64.0.10")],
-                                       [("FTTH-100@50000/100000", 10)])
+    assert net.tables("anita@isp") == ([("Cleartext-Password", ":=", "clave-1")],
+                                       [("Framed-IP-Address", ":=", "100.64.0.10")], [("FTTH-100@50000/100000", 10)])
     assert fence(lab)[:2] == (ana.generation, "anita@isp")
     lab.cpes.wait("ana@isp", "rejected")        # the old name's session is gone, and does not come back
     assert (open_rows(lab, "ana@isp"), net.rate("ana@isp")) == (0, [])
@@ -288,8 +290,8 @@ def test_refusal_of_the_nas_is_dead_and_everything_else_is_done(isp, lab, user, 
     result = net.carry(customer, "plan_changed", plan=LARGE)
     assert (result["outcome"], result["code"], result["attempt"]) == ("dead", code, attempts), result
     assert "letter" in result
-    assert [(step[1], step[3]) for step in steps(result)] == [("user", "applied"), ("onu", "applied"), ("session", "dead"),
-                                                              ("login", "skipped")]
+    assert [(step[1], step[3]) for step in steps(result)] == [("user", "applied"), ("onu", "applied"),
+                                                              ("session", "dead"), ("login", "skipped")]
     assert groups(lab, user) == [("FTTH-100@50000/100000", 10)] and net.rate(user) == ["25000k/50000k"]
     # a customer who does not pay is refused all the same: withdrawing goes on where it can
     result = net.carry(customer, "suspended", "suspended")
@@ -399,7 +401,7 @@ def test_radius_database_that_is_down_is_waited_for(isp, lab, wait, radius_link,
 
 @pytest.mark.parametrize("way, writes_wanted", [(TO_SERVER, 2), (TO_CLIENT, 1)], ids=["not-executed", "executed"])
 def test_A04_link_to_the_database_lost_at_the_commit(isp, lab, radius_link, way, writes_wanted):
-    """The statement's name has arrived, not the order to execute it; or the server's yes has come, not the end of its answer."""
+    """The statement has arrived, not the order to execute it; or the yes has come, not the end of the answer."""
     net = isp(sql=through(radius_link))
     net.silverd.start()
     cut = radius_link.cut(way, when=b"COMMIT\0")
@@ -434,7 +436,8 @@ def test_A03_newer_generation_at_the_table_stops_an_older_commit(isp, lab, wait)
 
 @pytest.mark.parametrize("kind, state, point", [
     ("activated", "active", "freeradius-sql.before-commit"), ("plan_changed", "active", "radius-session.answered~CoA"),
-    ("suspended", "suspended", "write.answered~Disconnect"), ("terminated", "terminated", "freeradius-sql.after-commit~deleted")])
+    ("suspended", "suspended", "write.answered~Disconnect"),
+    ("terminated", "terminated", "freeradius-sql.after-commit~deleted")])
 def test_A05_killed_in_the_middle_ends_as_if_nothing_had_been(isp, lab, wait, kind, state, point):
     net = isp(env={"SILVER_FAILPOINTS": f"{point}=kill"})
     net.silverd.start()
@@ -455,7 +458,8 @@ def test_A05_killed_in_the_middle_ends_as_if_nothing_had_been(isp, lab, wait, ki
     else:
         lab.cpes.wait("ana@isp", "rejected")
         assert net.rate("ana@isp") == []
-        assert groups(lab, "ana@isp") == ([("silver-suspended", 1), ("FTTH-50@25000/50000", 10)] if kind == "suspended" else [])
+        left = [("silver-suspended", 1), ("FTTH-50@25000/50000", 10)] if kind == "suspended" else []
+        assert groups(lab, "ana@isp") == left
 
 
 def test_a_link_lost_in_the_middle_leaves_its_transcript_and_is_no_crash(isp, lab, wait):
@@ -471,5 +475,6 @@ def test_a_link_lost_in_the_middle_leaves_its_transcript_and_is_no_crash(isp, la
     assert lab.redis.command("HGET", f"sn:1:e:{event['id']}", "crashes") == "0"
 
     def said():
-        return lab.pg.query("silver", "SELECT dir, text FROM silver.exec_log WHERE event = %s AND run = 1 ORDER BY seq", event["id"])
+        return lab.pg.query("silver", "SELECT dir, text FROM silver.exec_log WHERE event = %s AND run = 1 ORDER BY seq",
+                            event["id"])
     wait(lambda: any(way == ">" and "silver-suspended" in text for way, text in said()), "what the first run wrote")

@@ -34,7 +34,7 @@ def spellings(secret):
 def found(where, data, secrets):
     """[(secret, where)] of those that stand in the data in any spelling."""
     data = data.encode() if isinstance(data, str) else data
-    return [(name, where) for name, secret in secrets.items() if any(spelling in data for spelling in spellings(secret))]
+    return [(name, where) for name, secret in secrets.items() if any(word in data for word in spellings(secret))]
 
 
 class Watch:
@@ -66,7 +66,8 @@ class Fleet:
         targets = [lab.radius_target(), lab.nas_target(timers=dict(TIMERS)),
                    {"id": "olt-null", "driver": "null", "null": {"file": str(self.network)}},
                    {"id": "olt-away", "driver": "null", "maintenance": True, "null": {"file": str(self.network)}}]
-        self.silverd = Silverd(lab, program, targets, {"job": {"attempts_max": "2"}, "gate": {"equal_failures": "0"}, **settings})
+        settings = {"job": {"attempts_max": "2"}, "gate": {"equal_failures": "0"}, **settings}
+        self.silverd = Silverd(lab, program, targets, settings)
         self.silverd.listen()
         self.silverd.start()
         self.watch = Watch(lab)
@@ -80,14 +81,15 @@ class Fleet:
         return self.odoo.contract(
             number, plan={"code": "FTTH-50", "down_kbps": 50000, "up_kbps": 25000},
             access={"server": "radius-1", "username": f"u{number}@isp", "password": password, "nas": "bng-1", **access},
-            onu={"device": device, "serial": f"HWTC{number:08X}", "frame": 0, "slot": 1, "port": 3, "line_profile": "10",
-                 "service_profile": "10", "wifi": [{"index": 1, "ssid": "casa", "key": WIFI}],
+            onu={"device": device, "serial": f"HWTC{number:08X}", "frame": 0, "slot": 1, "port": 3,
+                 "line_profile": "10", "service_profile": "10", "wifi": [{"index": 1, "ssid": "casa", "key": WIFI}],
                  "services": [{"name": "internet", "gemport": 1, "vlan": 100, "user_vlan": 100}]})
 
     def secrets(self):
         lab = self.lab
-        return {"inline password": INLINE, "wifi key": WIFI, "of a refused message": REFUSED, "of a dead message": UNKNOWN,
-                "fleet key": self.silverd.fleet_key.read_text(), "broker": lab.rabbitmq.password,
+        return {"inline password": INLINE, "wifi key": WIFI, "of a refused message": REFUSED,
+                "of a dead message": UNKNOWN, "fleet key": self.silverd.fleet_key.read_text(),
+                "broker": lab.rabbitmq.password,
                 "radius sql": lab.pg.passwords["silver_worker"], "ledger": lab.pg.passwords["silver_ledger"],
                 "reader": lab.pg.passwords["silver_reader"], "coa": lab.nas["bng-1"].coa_secret,
                 "radius client": lab.radius.client_secret}
@@ -99,13 +101,14 @@ class Fleet:
     def traces(self):
         lab = self.lab
         for path in [pathlib.Path(self.silverd.process.log), self.silverd.config, self.silverd.inventory, self.network,
-                     lab.pg.folder / "postgresql.log", *lab.redis.folder.rglob("*"), *lab.folder.glob("nas-*/radius.log")]:
+                     lab.pg.folder / "postgresql.log", *lab.redis.folder.rglob("*"),
+                     *lab.folder.glob("nas-*/radius.log")]:
             if path.is_file():
                 yield str(path), path.read_bytes()
         yield "results", json.dumps(list(self.silverd._results.values()))
         yield from (("republished", body) for body in self.watch.bodies())
-        yield "ledger", subprocess.run([lab.pg.bin / "pg_dump", "-h", lab.pg.socket_dir, "-p", str(lab.pg.port), "-U", "postgres",
-                                        "silver"], check=True, capture_output=True).stdout
+        dump = [lab.pg.bin / "pg_dump", "-h", lab.pg.socket_dir, "-p", str(lab.pg.port), "-U", "postgres", "silver"]
+        yield "ledger", subprocess.run(dump, check=True, capture_output=True).stdout
         yield "post-auth", str(lab.pg.query("radius", "SELECT * FROM radpostauth"))
         yield "fence", str(lab.pg.query("radius", "SELECT * FROM silver_fence"))
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
@@ -143,8 +146,9 @@ def test_A13_secrets_of_events_and_inventory_are_written_down_nowhere(fleet, lab
     # one that climbs the ladder and dies: copies, letter
     result = net.silverd.final(net.contract(2, ipv4="100.64.0.10").publish("activated"))
     assert (result["outcome"], result["code"]) == ("dead", "freeradius-sql.address-taken") and "letter" in result
-    # messages that are refused: by syntax, by shape, by a field of a newer publisher, by a reference that may not be named
-    for number, (changed, cut) in enumerate([({}, 30), ({"state": "x"}, 0), ({"x": 1}, 0), ({"access": {"password": {"$secret": "file:/x"}}}, 0)], 10):
+    # messages that are refused: by syntax, by shape, by a field of a newer publisher, by a reference of another kind
+    bad = [({}, 30), ({"state": "x"}, 0), ({"x": 1}, 0), ({"access": {"password": {"$secret": "file:/x"}}}, 0)]
+    for number, (changed, cut) in enumerate(bad, 10):
         broken = net.contract(number, REFUSED if number != 12 else UNKNOWN).event("activated")
         broken["service"].update(changed)
         body = msgpack.packb(broken)
@@ -154,16 +158,17 @@ def test_A13_secrets_of_events_and_inventory_are_written_down_nowhere(fleet, lab
         assert result["outcome"] == ("dead" if number == 12 else "rejected"), result
     plan = lab.folder / "plan.json"
     plan.write_text(json.dumps(net.contract(1, ipv4="100.64.0.11").event("changed")))
-    said = [net.silverd.ctl(*words) for words in (["plan", str(plan)], ["event", event["id"]], ["contract", "CT-1"], ["contract", "CT-2"],
-                                                  ["dlq", "list"], ["dlq", "show", "CT-2"], ["device", "show", "radius-1"],
-                                                  ["check-config"])]
+    asked = [["plan", str(plan)], ["event", event["id"]], ["contract", "CT-1"], ["contract", "CT-2"], ["dlq", "list"],
+             ["dlq", "show", "CT-2"], ["device", "show", "radius-1"], ["check-config"]]
+    said = [net.silverd.ctl(*words) for words in asked]
     plan.unlink()
     assert all(done.stdout for done in said)
     assert found("silverctl", "".join(done.stdout + done.stderr for done in said), net.secrets()) == []
     wait(lambda: lab.pg.query("silver", "SELECT count(*) FROM silver.letter")[0][0] == 2, "both letters in the ledger")
     assert net.leaks() == []
-    # the search finds what is there: the places that must hold the secrets, and those that hold what a secret would stand beside
-    assert found("", str(lab.pg.query("radius", "SELECT value FROM radcheck")), net.secrets()) == [("inline password", "")]
+    # the search finds what is there, and looks where a secret would stand beside what it finds
+    held = str(lab.pg.query("radius", "SELECT value FROM radcheck"))
+    assert found("", held, net.secrets()) == [("inline password", "")]
     traces = dict(net.traces())
     assert b"u2@isp" in traces["ledger"] and "u1@isp" in traces["post-auth"] and "CT-1" in traces["results"]
 
@@ -173,23 +178,26 @@ def test_A13_secrets_in_replies_are_masked(fleet, lab, wait):
     net = fleet()
     ana = net.contract(1)
     assert net.silverd.final(ana.publish("activated"))["outcome"] == "applied"
-    lab.pg.query("radius", "INSERT INTO radreply (username, attribute, op, value) VALUES ('u1@isp', 'Reply-Message', ':=', %s)",
-                 f"Hola, su clave es {INLINE}.")
+    lab.pg.query("radius", "INSERT INTO radreply (username, attribute, op, value) "
+                 "VALUES ('u1@isp', 'Reply-Message', ':=', %s)", f"Hola, su clave es {INLINE}.")
     accepted = net.silverd.final(ana.publish("plan_changed", plan={"down_kbps": 60000}))
     assert accepted["outcome"] == "applied"
     heard = [entry["text"] for entry in accepted["log"] if "Access-Accept" in entry["text"]]
     assert heard and all("Reply-Message" in text for text in heard)
     # a refusal with the password in its words: in the verdict, its arguments and what the target holds
-    lab.pg.query("radius", "INSERT INTO radgroupcheck (groupname, attribute, op, value) VALUES ('FTTH-50@25000/70000', 'Auth-Type', ':=', 'Reject')")
-    lab.pg.query("radius", "INSERT INTO radgroupreply (groupname, attribute, op, value) VALUES ('FTTH-50@25000/70000', 'Mikrotik-Rate-Limit', '=', "
-                 "'25000k/70000k'), ('FTTH-50@25000/70000', 'Reply-Message', ':=', %s)", f"no con {INLINE}")
+    lab.pg.query("radius", "INSERT INTO radgroupcheck (groupname, attribute, op, value) "
+                 "VALUES ('FTTH-50@25000/70000', 'Auth-Type', ':=', 'Reject')")
+    lab.pg.query("radius", "INSERT INTO radgroupreply (groupname, attribute, op, value) "
+                 "VALUES ('FTTH-50@25000/70000', 'Mikrotik-Rate-Limit', '=', '25000k/70000k'), "
+                 "('FTTH-50@25000/70000', 'Reply-Message', ':=', %s)", f"no con {INLINE}")
     refused = net.silverd.final(ana.publish("plan_changed", plan={"down_kbps": 70000}))
     assert (refused["outcome"], refused["code"]) == ("dead", "radius.login-rejected"), refused
     assert "no con" in json.dumps(refused["args"])
     stale_row(lab, "u1@isp", INLINE)
     result = net.silverd.final(ana.publish("suspended", "suspended"))
     assert result["outcome"] == "applied" and groups(lab, "u1@isp")[0] == ("silver-suspended", 1)
-    wait(lambda: lab.pg.query("silver", "SELECT 1 FROM silver.event WHERE id = %s AND outcome = 'applied'", result["event"]), "the ledger")
+    wait(lambda: lab.pg.query("silver", "SELECT 1 FROM silver.event WHERE id = %s AND outcome = 'applied'",
+                              result["event"]), "the ledger's row")
     assert net.leaks() == []
 
 
@@ -199,8 +207,9 @@ def test_A13_message_that_is_sent_on_is_sealed_first(fleet, lab, wait):
     event = net.contract(3, device="olt-away").event("activated")
     net.odoo.send(msgpack.packb(event), "contract.activated.misspelt", event["id"])
     # the device is in maintenance: nobody consumes, the copy lies there
-    wait(lambda: lab.rabbitmq.queues(lab.vhost)["silver.device.olt-away"]["ready"] == 1, "the message in its device's queue")
-    properties, body = next(net.watch.channel.consume("silver.device.olt-away", inactivity_timeout=20))[1:]
+    queue = "silver.device.olt-away"
+    wait(lambda: lab.rabbitmq.queues(lab.vhost)[queue]["ready"] == 1, "the message in its device's queue")
+    properties, body = next(net.watch.channel.consume(queue, inactivity_timeout=20))[1:]
     assert b"u3@isp" in body and properties.message_id == event["id"]
     assert found("forwarded", body, net.secrets()) == []
 
@@ -222,8 +231,8 @@ def test_A13_no_core_is_written(fleet, lab, number):
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, limits)
     process = net.silverd.process
-    words = next(line.split() for line in pathlib.Path(f"/proc/{process.pid}/limits").read_text().splitlines() if line.startswith("Max core"))
-    assert words[4:6] == ["0", "0"]
+    now = pathlib.Path(f"/proc/{process.pid}/limits").read_text().splitlines()
+    assert next(line.split()[4:6] for line in now if line.startswith("Max core")) == ["0", "0"]
     process.signal(number)
     ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert (ended.si_code, ended.si_status) == (os.CLD_KILLED, number), f"this machine writes cores: {machine_writes}"
