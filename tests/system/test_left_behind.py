@@ -41,3 +41,13 @@ def test_a_forged_cleanup_removes_nothing_that_is_wanted(fleet, odoo):
     # and it has not become the contract's highest generation either
     result = silverd.final(contract.publish("plan_changed", plan={"down_kbps": 7000}))
     assert result["outcome"] == "applied"
+
+
+def test_a_deleted_queue_is_made_again(fleet, odoo, lab, wait):
+    """An operator deletes a device's queue under its consumer: it comes back, and events are carried out again."""
+    silverd = fleet().start()
+    silverd.final(odoo.contract(1, **SERVICE).publish("activated"))
+    odoo.channel().queue_delete("silver.device.null-1")
+    wait(lambda: "declared again" in silverd.process.log_text(), "the queue to be declared again")
+    wait(lambda: lab.rabbitmq.queues(lab.vhost).get("silver.device.null-1", {}).get("consumers"), "a consumer of the new queue")
+    assert silverd.final(odoo.contract(2, **SERVICE).publish("activated"))["outcome"] == "applied"

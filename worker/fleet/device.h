@@ -38,6 +38,7 @@ struct sn_device {
     bool consuming;                 /* (l) what the consumer was last told */
     bool orphans_read;              /* (l) the journal of former owners was published */
 
+    atomic_bool declared;           /* its queues exist, as far as we know */
     atomic_bool owned;              /* own == READY, for the check before a write */
     atomic_llong epoch;
     atomic_int session_fd;          /* of the exclusive lane's session, -1 = none: the keeper shuts it down */

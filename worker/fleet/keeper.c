@@ -32,7 +32,6 @@ struct sn_keeper {
     int64_t confirmed_ms; /* monotonic: what we own is still ours */
     char (*gates_told)[64]; /* per device: digest of the gate that Redis was last told */
     enum lock { LOCK_UNREAD, LOCK_OPEN, LOCK_PERSON } *locks; /* per device: a person's lock, as last read or told */
-    char *declared;         /* per device: its queues exist */
     pthread_mutex_t lock;
     char why[256];          /* (lock) */
 };
@@ -154,13 +153,13 @@ static int declare(struct sn_keeper *k, size_t i, struct sn_error *err)
     struct sn_broker_client *client;
     int rc;
 
-    if (k->declared[i])
+    if (atomic_load(&k->fleet->devices[i].declared))
         return 0;
     if (sn_broker_client_open(&k->fleet->conf.broker, &client, err) != 0)
         return -1;
     rc = sn_topology_device(client, k->fleet->devices[i].target->id, err);
     sn_broker_client_close(client);
-    k->declared[i] = rc == 0;
+    atomic_store(&k->fleet->devices[i].declared, rc == 0);
     return rc;
 }
 
@@ -353,6 +352,18 @@ static void make_ready(struct sn_keeper *k, size_t i)
 }
 
 /* A device that is off limits to this worker keeps its record: maintenance is a word for people, ownership one for workers. */
+/* Somebody deleted a queue of a device that is ours. The consumer tries a missing queue again by itself. */
+static void declare_again(struct sn_keeper *k, size_t i)
+{
+    struct sn_device *d = &k->fleet->devices[i];
+    struct sn_error err;
+
+    if (declare(k, i, &err) == 0)
+        sn_log(k->fleet->log, SN_LOG_WARN, "keeper", "its queues were gone and are declared again", "device", d->target->id, NULL);
+    else
+        say_why(k, err.text);
+}
+
 static void own_devices(struct sn_keeper *k)
 {
     int64_t now = sn_clock_mono_ms();
@@ -364,6 +375,8 @@ static void own_devices(struct sn_keeper *k)
             claim(k, i, now);
         else if (confirms)
             confirm(k, d, now);
+        if (d->own != SN_OWN_NONE && !atomic_load(&d->declared))
+            declare_again(k, i);
         if (d->own == SN_OWN_WAITING && now >= d->ready_ms && !atomic_load(&k->fleet->unsure))
             make_ready(k, i);
     }
@@ -444,10 +457,9 @@ int sn_keeper_start(struct sn_fleet *fleet, const char *session_json, struct sn_
     k->session_json = strdup(session_json);
     k->gates_told = calloc(fleet->devices_n + 1, sizeof(*k->gates_told));
     k->locks = calloc(fleet->devices_n + 1, sizeof(*k->locks));
-    k->declared = calloc(fleet->devices_n + 1, 1);
     atomic_store(&fleet->unsure, true);
     if (k->event_fd < 0 || k->store == NULL || k->orphans == NULL || k->session_json == NULL || k->gates_told == NULL ||
-        k->locks == NULL || k->declared == NULL || pthread_create(&k->thread, NULL, run, k) != 0) {
+        k->locks == NULL || pthread_create(&k->thread, NULL, run, k) != 0) {
         (void)sn_error_set(err, "process.resources", "the keeper cannot be started");
         atomic_store(&k->stop, true);
         sn_keeper_free(k);
@@ -490,6 +502,5 @@ void sn_keeper_free(struct sn_keeper *k)
     free(k->session_json);
     free(k->gates_told);
     free(k->locks);
-    free(k->declared);
     free(k);
 }

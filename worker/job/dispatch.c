@@ -565,8 +565,16 @@ static void link_down(void *arg, uint64_t link, const char *why)
 static void cancelled(void *arg, const char *queue)
 {
     struct sn_dispatch *d = arg;
+    char id[SN_DEVICE_ID_MAX];
+    struct sn_device *device;
 
     sn_log(d->fleet->log, SN_LOG_ERROR, "broker", "the broker cancelled a consumer: was the queue deleted?", "queue", queue, NULL);
+    if (strncmp(queue, "silver.device.", 14) != 0)
+        return;
+    (void)snprintf(id, sizeof(id), "%.*s", (int)strcspn(queue + 14, "."), queue + 14);
+    device = sn_fleet_device(d->fleet, id);
+    if (device != NULL)
+        atomic_store(&device->declared, false); /* the keeper makes it again */
 }
 
 const struct sn_consumer_ops sn_dispatch_ops = {

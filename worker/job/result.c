@@ -205,6 +205,8 @@ static void add_identity(json_t *r, const struct sn_job *job)
         set(r, "source", json_null());
         set(r, "generation", json_null());
         set(r, "routing", json_string(job->refusal.routing));
+        set(r, "path", json_string(job->refusal.path));
+        set(r, "rule", json_string(job->refusal.rule));
         return;
     }
     set(r, "event", json_string(ev->id));
