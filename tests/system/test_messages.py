@@ -95,7 +95,8 @@ def test_A12_every_malformed_message_ends_with_its_place_and_rule(fleet, odoo, l
     assert set(json.loads(fleet.network.read_text())) == {"onu/CT-1"}
     assert lab.pg.query("radius", "SELECT DISTINCT username FROM radcheck") == [("u1@isp",)]
     wait(lambda: lab.pg.query("silver", "SELECT outcome FROM silver.event WHERE ref = 'CT-1'"), "the ledger's row")
-    logged = lab.pg.query("silver", "SELECT DISTINCT ref FROM silver.exec_log JOIN silver.event ON event.id = exec_log.event")
+    logged = lab.pg.query("silver", "SELECT DISTINCT e.ref FROM silver.exec_log x "
+                          "JOIN silver.event e ON e.id = x.event")
     assert logged == [("CT-1",)]
     dead = {event for event, names in waiting.items() if any(EXPECTED[name]["outcome"] == "dead" for name in names)}
     assert {row[0] for row in lab.pg.query("silver", "SELECT event::text FROM silver.letter")} == dead

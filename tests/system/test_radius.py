@@ -342,6 +342,26 @@ def test_dead_nas_stalls_nobody_and_spends_no_attempt(isp, lab, wait):
         assert net.rate(contract.service["access"]["username"], "bng-2") == ["50000k/100000k"]
 
 
+def test_one_silent_session_does_not_keep_its_neighbours_at_the_nas_waiting(isp, lab, wait):
+    net = isp()
+    net.silverd.start()
+    mute = net.contract(1, "mudo@isp")
+    others = [net.contract(10 + n, f"otro{n}@isp") for n in range(5)]
+    for contract in (mute, *others):
+        net.customer(contract)
+    silent = mute.publish("plan_changed", plan=LARGE)
+    wait(lambda: net.silverd.results(silent["id"]), "the first turn of the silent one")
+    events = [contract.publish("plan_changed", plan=LARGE) for contract in others]
+    for event in events:
+        result = net.silverd.final(event)
+        assert (result["outcome"], result["evidence"], result["attempt"]) == ("applied", "acknowledged", 1)
+    assert {(r["state"], r["attempt"]) for r in net.silverd.results(silent["id"])} == {("progress", 1)}
+    # the customer goes away: nothing is left to change, and the event ends
+    lab.cpes.hangup("mudo@isp")
+    result = net.silverd.final(silent)
+    assert (result["outcome"], result["attempt"]) == ("applied", 1)
+
+
 def test_wrong_secret_of_a_nas_waits_without_an_attempt_until_it_is_right(isp, lab, wait):
     net = isp(coa_secret=lab.secret("coa-wrong", "not the secret"))
     net.silverd.start()

@@ -44,18 +44,19 @@ class Watch:
         self.connection = pika.BlockingConnection(pika.URLParameters(lab.rabbitmq.url(lab.vhost)))
         self.channel = self.connection.channel()
         self.queues = []
+        self.seen = []
 
     def bind(self, exchange, key="", arguments=None):
         name = self.channel.queue_declare("", exclusive=True).method.queue
         self.channel.queue_bind(name, exchange, key, arguments)
         self.queues.append(name)
 
-    def bodies(self, *queues):
-        messages = []
-        for name in queues or self.queues:
+    def messages(self):
+        """Properties and body of everything so far."""
+        for name in self.queues:
             while (message := self.channel.basic_get(name, auto_ack=True))[0] is not None:
-                messages.append(json.dumps(str(message[1].__dict__)).encode() + b"\n" + message[2])
-        return messages
+                self.seen.append(str(message[1].__dict__).encode() + b"\n" + message[2])
+        return self.seen
 
 
 class Fleet:
@@ -63,7 +64,9 @@ class Fleet:
         self.lab = lab
         self.network = lab.folder / "network.json"
         self.network.unlink(missing_ok=True)
-        targets = [lab.radius_target(), lab.nas_target(timers=dict(TIMERS)),
+        plain = lab.nas_target("bng-2")
+        plain["coa"]["secret"] = lab.nas["bng-2"].coa_secret        # the inventory may hold one itself
+        targets = [lab.radius_target(), lab.nas_target(timers=dict(TIMERS)), plain,
                    {"id": "olt-null", "driver": "null", "null": {"file": str(self.network)}},
                    {"id": "olt-away", "driver": "null", "maintenance": True, "null": {"file": str(self.network)}}]
         settings = {"job": {"attempts_max": "2"}, "gate": {"equal_failures": "0"}, **settings}
@@ -92,7 +95,7 @@ class Fleet:
                 "broker": lab.rabbitmq.password,
                 "radius sql": lab.pg.passwords["silver_worker"], "ledger": lab.pg.passwords["silver_ledger"],
                 "reader": lab.pg.passwords["silver_reader"], "coa": lab.nas["bng-1"].coa_secret,
-                "radius client": lab.radius.client_secret}
+                "coa in the inventory": lab.nas["bng-2"].coa_secret, "radius client": lab.radius.client_secret}
 
     def leaks(self):
         """Everything that the fleet wrote, sent or shows, searched for every secret."""
@@ -100,13 +103,13 @@ class Fleet:
 
     def traces(self):
         lab = self.lab
-        for path in [pathlib.Path(self.silverd.process.log), self.silverd.config, self.silverd.inventory, self.network,
+        for path in [pathlib.Path(self.silverd.process.log), self.silverd.config, self.network,
                      lab.pg.folder / "postgresql.log", *lab.redis.folder.rglob("*"),
                      *lab.folder.glob("nas-*/radius.log")]:
             if path.is_file():
                 yield str(path), path.read_bytes()
         yield "results", json.dumps(list(self.silverd._results.values()))
-        yield from (("republished", body) for body in self.watch.bodies())
+        yield "republished", b"\n".join(self.watch.messages())
         dump = [lab.pg.bin / "pg_dump", "-h", lab.pg.socket_dir, "-p", str(lab.pg.port), "-U", "postgres", "silver"]
         yield "ledger", subprocess.run(dump, check=True, capture_output=True).stdout
         yield "post-auth", str(lab.pg.query("radius", "SELECT * FROM radpostauth"))
@@ -159,7 +162,8 @@ def test_A13_secrets_of_events_and_inventory_are_written_down_nowhere(fleet, lab
     plan = lab.folder / "plan.json"
     plan.write_text(json.dumps(net.contract(1, ipv4="100.64.0.11").event("changed")))
     asked = [["plan", str(plan)], ["event", event["id"]], ["contract", "CT-1"], ["contract", "CT-2"], ["dlq", "list"],
-             ["dlq", "show", "CT-2"], ["device", "show", "radius-1"], ["check-config"]]
+             ["dlq", "show", "CT-2"], ["device", "show", "radius-1"], ["device", "show", "bng-2"],
+             ["device", "list"], ["check-config"]]
     said = [net.silverd.ctl(*words) for words in asked]
     plan.unlink()
     assert all(done.stdout for done in said)
@@ -171,6 +175,7 @@ def test_A13_secrets_of_events_and_inventory_are_written_down_nowhere(fleet, lab
     assert found("", held, net.secrets()) == [("inline password", "")]
     traces = dict(net.traces())
     assert b"u2@isp" in traces["ledger"] and "u1@isp" in traces["post-auth"] and "CT-1" in traces["results"]
+    assert b"u2@isp" in traces["republished"] and b"silver-attempt" in traces["republished"]
 
 
 def test_A13_secrets_in_replies_are_masked(fleet, lab, wait):
