@@ -69,7 +69,7 @@ class Contract:
         self.odoo = odoo
         self.number = number
         self.ref = f"CT-{number}"
-        self.service = service
+        self.service = copy.deepcopy(service)   # changes of one contract are not those of the next
         self.generation = odoo.first_generation + number * 1000
 
     def event(self, kind, state="active", generation=None, salt="", **changes):

@@ -432,6 +432,28 @@ static void wait_until(struct sn_dispatch *d, struct sn_job *job, int64_t wake_m
         sleep_until(d, job, wake_ms);
 }
 
+/* Its queue is still ours to consume: what is given back is delivered again in the same moment, and counted against the delivery limit. */
+static bool comes_back_at_once(const struct sn_dispatch *d, const struct sn_job *job)
+{
+    bool consuming;
+
+    if (job->device == NULL || atomic_load(&job->lost) || atomic_load(&d->fleet->stopping))
+        return false;
+    (void)pthread_mutex_lock(&job->device->lock);
+    consuming = job->device->consuming;
+    (void)pthread_mutex_unlock(&job->device->lock);
+    return consuming;
+}
+
+/* Then it rests a while before it goes: whatever turned it away (an owner record that is being renewed) has time to pass. */
+static void rest(struct sn_dispatch *d, struct sn_job *job)
+{
+    job->resting = true;
+    job->wake_ms = sn_clock_mono_ms() + d->fleet->conf.store_retry_ms;
+    sn_job_enter(job, SN_JOB_TIMED);
+    sn_job_list_push(&d->timed, job);
+}
+
 /* A job came back from a lane or from the publisher. */
 static void take_back(struct sn_dispatch *d, struct sn_job *job)
 {
@@ -465,6 +487,8 @@ static void take_back(struct sn_dispatch *d, struct sn_job *job)
     }
     if (job->dry)
         finish_dry(job);
+    else if (comes_back_at_once(d, job))
+        rest(d, job);
     else
         give_back(d, job);
 }
@@ -481,6 +505,10 @@ static void wake_timed(struct sn_dispatch *d, int64_t now)
     struct sn_job *job;
 
     while ((job = sn_job_list_take(&d->timed, is_due, &now)) != NULL) {
+        if (job->resting) {
+            give_back(d, job);
+            continue;
+        }
         if (atomic_load(&job->lost)) {
             leave(d, job);
             continue;

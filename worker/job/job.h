@@ -87,6 +87,7 @@ struct sn_job {
     struct sn_job *all_next;       /* in the dispatcher's list of everything in hand */
     struct sn_job **all_prev;
     atomic_bool lost;              /* its delivery's link is gone: start nothing more for it */
+    bool resting;                  /* given back already, but for the nack, which waits a moment */
     bool leads;                    /* the one in flight of its contract */
     bool flows;                    /* counted in device->in_hand */
     enum sn_job_state state;
