@@ -175,8 +175,8 @@ def test_a_full_queue_is_repeated_until_it_has_room(ready, server, witness):
     with pytest.raises(pika.exceptions.NackError):
         put(witness, "", "small", "too much")
     ready.send("publish", "-", "small", "patient")
-    ready.wait(lambda: ready.state()["waiting"] == 1, "the publication to wait")
-    assert not ready.find("published") and "basic.nack" in ready.state()["publisher_why"]
+    ready.wait(lambda: "basic.nack" in ready.state()["publisher_why"], "the broker's refusal")
+    assert ready.state()["waiting"] == 1 and not ready.find("published")
     drain(server, "small")
     ready.expect("published", id="patient", outcome="confirmed")
 

@@ -150,12 +150,13 @@ def test_a_queue_that_kills_the_channel_is_put_off(ready, server, witness):
     ready.send("want", "silver.device.olt-1", 5)
     ready.send("want", "taken", 5)
     ready.wait(lambda: ready.log_text().count("put off") >= 2, "two attempts")
-    ups = len(ready.find("up"))
+    ups, attempts = len(ready.find("up")), ready.log_text().count("put off")
     for i in range(200):
         ready.send("publish", "-", "silver.device.olt-1", f"m{i}")
     ready.expect("published", 200)
     ready.wait(lambda: set(ready.ids()) >= {f"m{i}" for i in range(200)}, "all to be delivered")
-    assert len(ready.find("up")) <= ups + 1
+    # a link is lost by an attempt only, however many of them a slow machine has time for meanwhile
+    assert len(ready.find("up")) - ups <= ready.log_text().count("put off") - attempts + 1
     witness.basic_cancel(tag)
     put(witness, "", "taken", "free")
     ready.expect("delivered", id="free")
