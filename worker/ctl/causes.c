@@ -8,7 +8,7 @@
 
 #define NOTHING_SENT N_("Nothing was sent to the network for this event.")
 #define STEPS_STAY N_("What earlier steps of this event did stays; the line of each target says what it holds.")
-#define TARGET_AS_WAS N_("%{target} holds what it held before; what earlier steps did elsewhere stays.")
+#define TARGET_AS_WAS N_("%{target} holds what it held before; what earlier steps did elsewhere stays (a first activation is taken back).")
 #define WAITS N_("The event waits in the broker: no attempt is spent and nothing is lost.")
 #define LADDER N_("The event waits and is tried again by itself; each try spends an attempt.")
 #define POSTPONED N_("The rest of the event is done; it comes back to this target by itself and spends no attempt.")
