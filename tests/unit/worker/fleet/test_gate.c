@@ -67,6 +67,11 @@ static void equal_failures_of_different_contracts_brake(void **state)
     assert_true(sn_gate_failure(&g, &conf, "huawei.x", contracts[4], 1));
     assert_int_equal(g.state, SN_GATE_PERSON);
     assert_string_equal(g.code, "core.equal-failures");
+    assert_true(sn_gate_may_save(&g)); /* those five end, what they wrote is saved */
+    sn_gate_open_by_person(&g);
+    assert_true(sn_gate_may_save(&g));
+    (void)sn_gate_close_person(&g, "person.pause", "fibre", "jperez", 0, 7);
+    assert_false(sn_gate_may_save(&g));
 }
 
 static void another_failure_or_a_success_starts_anew(void **state)
