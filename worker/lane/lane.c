@@ -86,6 +86,18 @@ static bool may_write(void *arg)
     return sn_fleet_may_write(t->lane->fleet, t->routing, t->epoch); /* nobody's errand: no write */
 }
 
+/* An exclusive device has few sessions, often one: whoever does not own it leaves it to the owner, for reading too. */
+static bool is_ours(const struct sn_device *d)
+{
+    return !sn_device_is_exclusive(d) || atomic_load(&d->owned);
+}
+
+static int not_ours(const struct sn_device *d, struct sn_verdict *ret)
+{
+    sn_verdict_set(ret, SN_LOST, "core.ownership-lost", "%s is not this worker's any more", d->target->id);
+    return -1;
+}
+
 int sn_lane_session(struct sn_lane_thread *t, int64_t deadline_ms, struct sn_verdict *ret)
 {
     struct sn_device *d = t->lane->device;
@@ -96,9 +108,16 @@ int sn_lane_session(struct sn_lane_thread *t, int64_t deadline_ms, struct sn_ver
 
     if (t->session != NULL)
         return 0;
+    if (!is_ours(d))
+        return not_ours(d, ret);
     if (d->driver->open(&env, connect_by < deadline_ms ? connect_by : deadline_ms, &t->session, ret) != 0) {
         t->session = NULL;
         return -1;
+    }
+    if (!is_ours(d)) { /* lost during the login, when the keeper had no socket to shut down */
+        d->driver->close(t->session, 0);
+        t->session = NULL;
+        return not_ours(d, ret);
     }
     t->session_n++;
     if (sn_device_is_exclusive(d)) {
@@ -285,6 +304,8 @@ static void wait_turn(struct sn_lane_thread *t)
         lane->device->driver->idle(t->session) != 0)
         sn_lane_close_session(t, 0);
     now = sn_clock_mono_ms();
+    if (t->session != NULL && !is_ours(lane->device))
+        sn_lane_close_session(t, 0);
     if (t->session != NULL && now - t->last_used_ms > lane->fleet->conf.idle_close_ms)
         sn_lane_close_session(t, 1000);
 }

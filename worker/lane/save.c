@@ -197,7 +197,7 @@ bool sn_lane_probe_if_due(struct sn_lane_thread *t)
         return over;
     if (sn_lane_session(t, now + lane->fleet->conf.connect_timeout_ms, &v) == 0)
         sn_fleet_gate_opened(lane->fleet, d, "probe answered");
-    else
+    else if (v.class != SN_LOST)
         sn_fleet_gate_closed(lane->fleet, d, v.code, v.text, v.class == SN_AUTH);
     sn_verdict_fini(&v);
     return true;

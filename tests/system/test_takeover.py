@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two silverds on one vhost: a process that sleeps too long loses its OLT to the other, and does not stand in its way when it wakes."""
+
+import signal
+
+import pytest
+from lab import Silverd
+from olt import Field
+
+
+@pytest.fixture
+def field(lab, binary, request):
+    field = Field(lab, binary, names=("olt-1",), name=f"silverd-{request.node.callspec.id}")
+    yield field
+    field.odoo.close()
+
+
+def neighbour(field, binary):
+    """A second worker with the same inventory and the same fleet key."""
+    second = Silverd(field.lab, binary("worker/silverd"), [field.target("olt-1")], None, f"neighbour-{field.silverd.name}", roles=("worker",))
+    second.fleet_key.write_text(field.silverd.fleet_key.read_text(encoding="utf-8"), encoding="utf-8")
+    return second.start(wait_ready=False)
+
+
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_G2_who_slept_too_long_leaves_the_device_to_the_new_owner(field, binary, lab, wait, sessions):
+    """Stopped in the middle of its work, taken over, woken: one writer at a time, the single session is given up, all is done."""
+    field.start()
+    second = neighbour(field, binary)
+    olt = field.olts["olt-1"]
+    olt.set(latency_ms=150, sessions_max=sessions)      # it is nearly always in the middle of a reading
+    customers = [field.customer() for _ in range(4)]
+    events = [customer.publish("activated") for customer in customers]
+    wait(lambda: olt.counters()["writes"] >= 3, "the first owner's work")
+    field.silverd.process.signal(signal.SIGSTOP)
+    wait(lambda: lab.redis.command("HGET", "sn:1:o:olt-1", "worker").startswith("neighbour-"), "the second worker's claim")
+    field.silverd.process.signal(signal.SIGCONT)
+    for event in events:
+        result = field.silverd.final(event)
+        assert (result["outcome"], result["attempt"]) == ("applied", 1), result
+        field.one_outcome(event)
+    assert result["worker"].startswith("neighbour-")
+    wait(lambda: olt.counters()["sessions"]["open"] == 1, "one session, the owner's")
+    assert olt.counters()["interleaved_writers"] == 0
+    field.check()
+    field.silverd.process.check()
+    second.process.check()
