@@ -11,6 +11,9 @@
 #define MOVES_MAX 8
 #define QUITS_MAX 6
 #define INTERRUPT_MS 5000 /* for the prompt to come back after Ctrl-C */
+/* Silence after what looks like a question that nobody knows. Before, it may be the half of a listing's line ("Password   : ") of which the rest
+ * is still under way. */
+#define ASKED_AFTER_MS 1000
 #define CTRL_C "\x03"
 
 struct session {
@@ -80,6 +83,7 @@ static enum talk listen_on(struct session *s, int64_t deadline_ms)
         char buf[4096];
         ssize_t n;
         const char *answer;
+        int64_t asked_at = 0;
 
         switch (sn_cli_screen_reached(&s->screen)) {
         case SN_CLI_PROMPT:
@@ -95,8 +99,10 @@ static enum talk listen_on(struct session *s, int64_t deadline_ms)
                 answer = s->enable.data;
                 s->enable_sent = true; /* once: asked again, it was wrong */
             }
-            if (answer == NULL || answer == sn_cli_enable_password)
-                return TALK_ASKED;
+            if (answer == NULL || answer == sn_cli_enable_password) {
+                asked_at = sn_clock_mono_ms() + ASKED_AFTER_MS;
+                break;
+            }
             if (send_text(s, answer, s->dialect->newline, deadline_ms) < 0)
                 return TALK_CLOSED;
             sn_cli_screen_answered(&s->screen, answer == s->enable.data ? "" : answer);
@@ -104,11 +110,11 @@ static enum talk listen_on(struct session *s, int64_t deadline_ms)
         case SN_CLI_RUNNING:
             break;
         }
-        n = s->link.ops->read(s->link.link, buf, sizeof(buf), deadline_ms);
+        n = s->link.ops->read(s->link.link, buf, sizeof(buf), asked_at > 0 && asked_at < deadline_ms ? asked_at : deadline_ms);
         if (n < 0)
             return TALK_CLOSED;
         if (n == 0)
-            return TALK_LATE;
+            return asked_at > 0 ? TALK_ASKED : TALK_LATE;
         sn_cli_screen_feed(&s->screen, buf, (size_t)n);
         if (s->screen.text.failed)
             return TALK_LONG;

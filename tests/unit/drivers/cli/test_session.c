@@ -324,6 +324,29 @@ static void test_unexpected_question(void **state)
     bench_end(&b);
 }
 
+/* One read of the link ends behind a label; the value comes with the next. */
+static void test_half_a_line_is_no_question(void **state)
+{
+    static const char label[] = "  Shall it be so (y/n)    :";
+    struct bench b = {0};
+    char listing[4096 + 64];
+
+    (void)state;
+    memset(listing, 'x', sizeof(listing));
+    memcpy(listing, "display x\r\n", 11);
+    memcpy(listing + 4096 - (sizeof(label) - 1) - 2, "\r\n", 2);
+    (void)snprintf(listing + 4096 - (sizeof(label) - 1), sizeof(listing) - 4096 + sizeof(label) - 1, "%s yes\r\nHOST#", label);
+    {
+        const struct step steps[] = {LOGIN, {"display x\n", listing}};
+
+        OPEN(&b, steps);
+        bench_send(&b, SN_READ, "enable", "display x");
+        answered(&b, SN_OK, "", NULL);
+        assert_non_null(strstr(sn_buf_str(&b.reply.text), "(y/n)    : yes"));
+        bench_end(&b);
+    }
+}
+
 static void test_unsolicited_text_is_drained_first(void **state)
 {
     static const struct step steps[] = {LOGIN, {"display x\n", "display x\r\nok\r\nHOST#"}};
@@ -484,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_lost_on_the_way_sends_nothing),
         cmocka_unit_test(test_mode_that_is_refused),
         cmocka_unit_test(test_unexpected_question),
+        cmocka_unit_test(test_half_a_line_is_no_question),
         cmocka_unit_test(test_unsolicited_text_is_drained_first),
         cmocka_unit_test(test_login_that_fails),
         cmocka_unit_test(test_legal_banner_and_missing_enable_password),
