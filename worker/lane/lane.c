@@ -87,9 +87,14 @@ static bool may_write(void *arg)
 }
 
 /* An exclusive device has few sessions, often one: whoever does not own it leaves it to the owner, for reading too. */
-static bool is_ours(const struct sn_device *d)
+static bool is_ours(struct sn_device *d)
 {
-    return !sn_device_is_exclusive(d) || atomic_load(&d->owned);
+    bool ours;
+
+    (void)pthread_mutex_lock(&d->lock);
+    ours = !sn_device_is_exclusive(d) || d->own != SN_OWN_NONE;
+    (void)pthread_mutex_unlock(&d->lock);
+    return ours;
 }
 
 static int not_ours(const struct sn_device *d, struct sn_verdict *ret)
