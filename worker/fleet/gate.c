@@ -60,6 +60,8 @@ bool sn_gate_close_person(struct sn_gate *g, const char *code, const char *why, 
 {
     bool was_open = g->state == SN_GATE_OPEN;
 
+    if (g->state == SN_GATE_PERSON && by[0] == '\0')
+        return false; /* what a person said, and until when, is not overwritten by us */
     say(g, code, why, by, now_wall_ms);
     g->until_ms = until_ms;
     g->state = SN_GATE_PERSON;

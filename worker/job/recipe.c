@@ -129,12 +129,10 @@ static int check_sections(const struct sn_job *job, struct sn_verdict *ret)
     return 0;
 }
 
-static struct sn_device *find_device(const struct sn_job *job, const struct sn_fleet *fleet, const char *id, const char *aspect,
-                                     struct sn_verdict *ret)
+static struct sn_device *find_device(const struct sn_fleet *fleet, const char *id, const char *aspect, struct sn_verdict *ret)
 {
     struct sn_device *d = sn_fleet_device(fleet, id);
 
-    (void)job;
     if (d == NULL) {
         sn_verdict_set(ret, SN_PERMANENT, "inventory.unknown-device", "%s is not in the inventory", id);
         sn_verdict_arg(ret, "device", id);
@@ -240,7 +238,7 @@ static int add_row(struct sn_job *job, const struct sn_fleet *fleet, const struc
 
     if (id == NULL)
         return 0;
-    device = find_device(job, fleet, id, row->aspect, ret);
+    device = find_device(fleet, id, row->aspect, ret);
     if (device == NULL)
         return -1;
     probe.device = device;

@@ -180,9 +180,14 @@ static void journal(struct visit *v, const struct sn_op *op, const char *said, s
     char id[32];
 
     if (op->kind == SN_READ) {
+        struct sn_buf line = SN_BUF_INIT;
+        int rc;
         v->ask = identity_of(v);
         v->ask.seq = v->job->seq++;
-        if (sn_store_journal(v->t->store, &v->ask, ">", "", 0, op->line, id, &err) != 0)
+        sn_job_clean_text(v->fleet, op->line, strlen(op->line), &line);
+        rc = sn_store_journal(v->t->store, &v->ask, ">", "", 0, sn_buf_str(&line), id, &err);
+        sn_buf_fini(&line);
+        if (rc != 0)
             return;
         sn_job_journaled(v->job, id);
     }
@@ -223,6 +228,8 @@ static int remember(void *arg, const json_t *memo)
                                       v->step->driver->commit_policy == SN_COMMIT_NONE ? NULL : v->step->key, memo);
     int rc = -1;
 
+    if (record != NULL && v->claims != NULL && v->step->kind != SN_GONE)
+        (void)json_object_set(record, "claims", v->claims);
     if (record != NULL && !v->job->dry)
         rc = sn_store_record(v->t->store, v->owner, v->job->event->generation, v->step->target->uid, record, NULL, &err);
     json_decref(record);
@@ -347,7 +354,6 @@ static json_t *plan_of(const struct sn_ops *ops)
 /* The step is over for now; where does the job go? */
 static void proceed(struct sn_lane_thread *t, struct sn_job *job)
 {
-    struct sn_fleet *fleet = sn_lane_fleet(t->lane);
     const struct sn_verdict *cause = NULL;
     const struct sn_step *postponed = NULL;
     struct sn_step *s;
@@ -383,7 +389,6 @@ static void proceed(struct sn_lane_thread *t, struct sn_job *job)
         sn_finish_ladder(t, job, &postponed->verdict, postponed->target->id, false);
         return;
     }
-    (void)fleet;
     sn_finish(t, job, sn_result_outcome(job), cause);
 }
 

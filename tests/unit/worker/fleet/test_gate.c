@@ -49,7 +49,9 @@ static void a_person_is_not_overruled(void **state)
     assert_false(sn_gate_probe_due(&g, INT64_MAX));
     sn_gate_open_after_probe(&g);
     assert_false(sn_gate_is_open(&g));
+    assert_false(sn_gate_close_person(&g, "cli.auth", "wrong password", "", 0, 9)); /* we ourselves, for a person to look */
     assert_string_equal(g.by, "jperez");
+    assert_string_equal(g.why, "fibre");
     sn_gate_open_by_person(&g);
     assert_true(sn_gate_is_open(&g));
 }
