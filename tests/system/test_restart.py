@@ -138,6 +138,7 @@ def test_redis_goes_away_under_load_and_every_event_ends_once(load, lab, wait, h
     for _ in range(2):
         fleet.publish(40)
         if how == "pause":
+            wait(lambda: fleet.queued()[1] == 2 * len(OLTS), "every device to be owned (again)", 30)
             with paused(lab.redis.process):     # longer than a lease
                 lost = fleet.lost()
                 wait(lambda n=lost: fleet.lost() >= n + len(OLTS), "the lease to end")
