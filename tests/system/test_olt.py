@@ -147,7 +147,8 @@ def test_G3_a_storm_ends_in_the_newest_state_and_nothing_else(field, seed):
     for event in queue:
         field.odoo.publish(event)
     for event in queue:
-        assert field.silverd.final(event, 60)["outcome"] in ("applied", "unchanged", "superseded")
+        result = field.silverd.final(event, 60)
+        assert result["outcome"] in ("applied", "unchanged", "superseded"), (result["code"], result["args"], result["log"])
         field.one_outcome(event)
     for event in newest.values():
         result = field.silverd.final(event)

@@ -6,6 +6,8 @@
 
 /* Write lists asked for in this call, as hashes: enough to see a repetition, small enough to keep. */
 #define LISTS_MAX 16
+/* A link that dies so often in one call is taken for one that is down. */
+#define DEATHS_MAX 6
 
 struct run {
     const struct sn_driver *driver;
@@ -18,6 +20,7 @@ struct run {
     size_t lists_n;
     int lost;        /* sessions lost in the middle of a read, in a row */
     int lost_writes; /* … of a write, in all */
+    int deaths;      /* of whatever kind, in all */
 };
 
 void sn_converged_fini(struct sn_converged *c)
@@ -115,7 +118,7 @@ static bool carry_list(struct run *r, bool *ret_wrote, struct sn_verdict *ret)
         wipe = wipe || ret->class == SN_UNKNOWN;
         break;
     }
-    if (ret->class == SN_UNKNOWN && (writes ? ++r->lost_writes : ++r->lost) > 2) {
+    if (ret->class == SN_UNKNOWN && ((writes ? ++r->lost_writes : ++r->lost) > 2 || ++r->deaths > DEATHS_MAX)) {
         /* a link that dies under every exchange is a link that is down */
         ret->class = SN_UNREACHABLE;
         go_on = false;
@@ -188,8 +191,10 @@ void sn_converge(const struct sn_driver *driver, const struct sn_want *want, jso
         goto out;
     }
     while (one_round(&r, ret)) {
+        /* what a dead link made unknown is asked for again: no sign that the target does not follow */
+        round = ret->verdict.class == SN_UNKNOWN ? 0 : round + 1;
         sn_verdict_fini(&ret->verdict);
-        if (++round >= io->rounds_max) {
+        if (round >= io->rounds_max) {
             no_effect(&r, &ret->verdict);
             break;
         }

@@ -28,6 +28,8 @@ struct world {
     int reads, writes, asked, remembered;
     int writes_before_first_read;
     int again;             /* so many writes are undone */
+    bool flaky;            /* every other read is lost */
+    int rounds;            /* rounds_max; 0 = 12 */
     bool ack_only;         /* the driver notes an acknowledgement in memo instead of reading back */
 };
 
@@ -87,6 +89,10 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
     (void)want;
     if (op->kind == SN_READ) {
         w->reads++;
+        if (w->flaky && w->reads % 2 == 1) {
+            sn_verdict_set(&reply->verdict, SN_UNKNOWN, "test.lost", "no answer");
+            return;
+        }
         if (w->read_says != SN_OK) {
             sn_verdict_set(&reply->verdict, w->read_says, "test.read", "no");
             return;
@@ -131,7 +137,7 @@ static int remember(void *arg, const json_t *memo)
 
 static struct sn_converged go(struct world *w, bool dry)
 {
-    struct sn_converge_io io = { .arg = w, .dry = dry, .rounds_max = 12, .before_write = before_write, .exchange = exchange,
+    struct sn_converge_io io = { .arg = w, .dry = dry, .rounds_max = w->rounds > 0 ? w->rounds : 12, .before_write = before_write, .exchange = exchange,
                                  .after = after, .remember = remember };
     struct sn_target target = { .id = "t-1" };
     struct sn_want want = { .kind = SN_BE, .aspect = "onu", .target = &target };
@@ -261,6 +267,29 @@ static void a_link_that_dies_under_every_read_is_unreachable(void **state)
     sn_converged_fini(&c);
 }
 
+static void a_bad_link_spends_no_rounds(void **state)
+{
+    struct world w = { .cut_before = 2, .rounds = 4 };
+    struct sn_converged c = go(&w, false);
+
+    (void)state;
+    assert_int_equal(c.what, SN_CONVERGED_DONE);
+    assert_int_equal(w.writes, 3);
+    sn_converged_fini(&c);
+}
+
+static void a_link_that_dies_too_often_is_unreachable(void **state)
+{
+    struct world w = { .flaky = true, .write_says = SN_AGAIN, .again = 100 };
+    struct sn_converged c = go(&w, false);
+
+    (void)state;
+    assert_int_equal(c.what, SN_CONVERGED_FAILED);
+    assert_int_equal(c.verdict.class, SN_UNREACHABLE);
+    assert_int_equal(w.writes, 6);
+    sn_converged_fini(&c);
+}
+
 static void without_permission_nothing_is_sent(void **state)
 {
     static const enum sn_class no[] = { SN_LOST, SN_SUPERSEDED, SN_CONFLICT, SN_TRANSIENT_DEVICE };
@@ -313,6 +342,8 @@ int main(void)
         cmocka_unit_test(what_was_undone_may_be_asked_again),
         cmocka_unit_test(a_link_that_dies_under_every_write_is_unreachable),
         cmocka_unit_test(a_link_that_dies_under_every_read_is_unreachable),
+        cmocka_unit_test(a_bad_link_spends_no_rounds),
+        cmocka_unit_test(a_link_that_dies_too_often_is_unreachable),
         cmocka_unit_test(without_permission_nothing_is_sent),
         cmocka_unit_test(a_refused_write_ends_the_list),
         cmocka_unit_test(an_acknowledgement_is_remembered_before_anything_else),
