@@ -7,6 +7,7 @@ test, and the stages that need it are not run.
 
 import argparse
 import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -69,8 +70,10 @@ def compile_tree(folder, compiler, **options):
     words += [f"-D{key}={value}" for key, value in options.items()]
     if shutil.which("ccache"):
         words.append("-DCMAKE_C_COMPILER_LAUNCHER=ccache")
-    if run([*words, "--log-level=WARNING"]) or run(["cmake", "--build", target, "--", "--quiet", "-k", "0"]):
-        return Outcome(failed=1, note=f"the build {target.relative_to(ROOT)} with {compiler} failed")
+    with open(BUILD / f"{folder}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)    # another tests/run of this clone may be building there
+        if run([*words, "--log-level=WARNING"]) or run(["cmake", "--build", target, "--", "--quiet", "-k", "0"]):
+            return Outcome(failed=1, note=f"the build {target.relative_to(ROOT)} with {compiler} failed")
     return None
 
 

@@ -3,6 +3,7 @@
 
 import argparse
 import datetime
+import fcntl
 import json
 import os
 import pathlib
@@ -41,7 +42,9 @@ def build(folder):
                  "-DSILVER_FAILPOINTS=OFF", "--log-level=WARNING"], ["cmake", "--build", folder, "--target", *TARGETS])
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "build.log"
-    with open(log, "w", encoding="utf-8") as out:
+    with open(folder / "lock", "w", encoding="utf-8") as lock, open(log, "a", encoding="utf-8") as out:
+        fcntl.flock(lock, fcntl.LOCK_EX)    # ninja's log does not survive two builds of one folder at once
+        out.truncate(0)
         for command in commands:
             if subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode != 0:
                 raise LabError(f"the build failed; its words are in {log}")
