@@ -10,7 +10,7 @@ from olt import Field
 
 @pytest.fixture
 def field(lab, binary, request):
-    field = Field(lab, binary, names=("olt-1",), name=f"silverd-{request.node.callspec.id}")
+    field = Field(lab, binary, names=("olt-1",), name=f"sleeper-{request.node.callspec.id}")
     yield field
     field.odoo.close()
 
