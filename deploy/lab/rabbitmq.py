@@ -128,7 +128,8 @@ class RabbitMQ:
         self.process.spawn()
 
     def wait_ready(self):
-        self.process.wait_line("Server startup complete", 90)
+        # The banner, or the line of the log: the logger drops lines when many queues say something at once.
+        self.process.wait_line("Server startup complete|completed with [0-9]+ plugins", 90)
         self.process.wait_ready(lambda: _accepts(self.host, self.port), 10)
 
     def start(self):

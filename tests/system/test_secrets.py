@@ -154,9 +154,9 @@ def test_A13_secrets_of_events_and_inventory_are_written_down_nowhere(fleet, lab
     for number, (changed, cut) in enumerate(bad, 10):
         broken = net.contract(number, REFUSED if number != 12 else UNKNOWN).event("activated")
         broken["service"].update(changed)
-        body = msgpack.packb(broken)
+        body = json.dumps(broken).encode()
         message_id = str(uuid.uuid4())
-        net.odoo.send(body[:len(body) - cut], "contract.activated.olt-null", message_id)
+        net.odoo.send(body[:len(body) - cut], "contract.activated.olt-null", message_id, "application/json")
         result = net.silverd.final(message_id if cut else broken)
         assert result["outcome"] == ("dead" if number == 12 else "rejected"), result
     plan = lab.folder / "plan.json"
