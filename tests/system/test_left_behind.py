@@ -51,3 +51,19 @@ def test_a_deleted_queue_is_made_again(fleet, odoo, lab, wait):
     wait(lambda: "declared again" in silverd.process.log_text(), "the queue to be declared again")
     wait(lambda: lab.rabbitmq.queues(lab.vhost).get("silver.device.null-1", {}).get("consumers"), "a consumer of the new queue")
     assert silverd.final(odoo.contract(2, **SERVICE).publish("activated"))["outcome"] == "applied"
+
+
+def test_a_pause_of_a_pooled_target_closes_all_its_sessions(isp, lab, wait):
+    """Each thread of the pool has a connection of its own; a database that is to be taken down must be free of all."""
+    net = isp()
+    net.silverd.start()
+    events = [net.contract(number, user=f"u{number}@isp").publish("activated") for number in range(1, 9)]
+    for event in events:
+        assert net.silverd.final(event)["outcome"] == "applied"
+
+    def connections():
+        return lab.pg.query("postgres", "SELECT count(*) FROM pg_stat_activity WHERE usename = 'silver_worker'")[0][0]
+    assert connections() > 0
+    for device in ("radius-1", "bng-1"):
+        assert net.silverd.ctl("device", "pause", device, "--why", "maintenance").returncode == 0
+    wait(lambda: connections() == 0, "all connections to be closed", 5)

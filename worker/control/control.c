@@ -248,7 +248,10 @@ static void paused_on_lane(struct sn_lane_thread *t, void *arg)
 {
     struct question *q = arg;
     struct sn_gate gate;
-    bool warm = t->session != NULL;
+    const char *said = t->session != NULL ? "session closed" : "no session was open";
+
+    if (!sn_device_is_exclusive(q->device))
+        said = "its sessions close within a second";
 
     sn_lane_close_session(t, 500);
     (void)pthread_mutex_lock(&q->device->lock);
@@ -256,7 +259,7 @@ static void paused_on_lane(struct sn_lane_thread *t, void *arg)
     (void)pthread_mutex_unlock(&q->device->lock);
     reply(q, "answer", true,
           json_pack("{s:s, s:o, s:i, s:s}", "device", q->device->target->id, "gate", gate_body(&gate), "unsaved",
-                    atomic_load(&q->device->unsaved), "session", warm ? "session closed" : "no session was open"));
+                    atomic_load(&q->device->unsaved), "session", said));
     question_free(q);
 }
 

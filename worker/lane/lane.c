@@ -291,6 +291,16 @@ static int64_t next_due_ms(const struct sn_lane_thread *t, int64_t now)
     return due;
 }
 
+static bool is_paused(struct sn_device *d)
+{
+    bool paused;
+
+    (void)pthread_mutex_lock(&d->lock);
+    paused = d->gate.state == SN_GATE_PERSON;
+    (void)pthread_mutex_unlock(&d->lock);
+    return paused;
+}
+
 /* Waits for something to do; reads what an idle session says meanwhile. */
 static void wait_turn(struct sn_lane_thread *t)
 {
@@ -311,6 +321,8 @@ static void wait_turn(struct sn_lane_thread *t)
     now = sn_clock_mono_ms();
     if (t->session != NULL && !is_ours(lane->device))
         sn_lane_close_session(t, 0);
+    if (t->session != NULL && is_paused(lane->device))
+        sn_lane_close_session(t, 500); /* each thread of a pool has a session of its own */
     if (t->session != NULL && now - t->last_used_ms > lane->fleet->conf.idle_close_ms)
         sn_lane_close_session(t, 1000);
 }
