@@ -122,10 +122,12 @@ static bool carry_list(struct run *r, bool *ret_wrote, struct sn_verdict *ret)
         /* a link that dies under every exchange is a link that is down */
         ret->class = SN_UNREACHABLE;
         go_on = false;
-    } else if ((ret->class == SN_UNKNOWN || ret->class == SN_AGAIN) && writes) {
+    } else if (ret->class == SN_UNKNOWN) {
+        r->lists_n = 0; /* it never arrived, or the target restarted and forgot: if the read shows so, it may be asked for again */
+    } else if (ret->class == SN_AGAIN && writes) {
         if (r->lists_n > 0)
-            r->lists_n--; /* it may never have arrived, or was undone: if the read shows so, it may be asked for again */
-    } else if (ret->class != SN_UNKNOWN) {
+            r->lists_n--; /* it was undone */
+    } else {
         r->lost = 0;
     }
     if (wipe)

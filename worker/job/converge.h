@@ -9,8 +9,8 @@
  *  - no write before the caller's before_write() said yes to this very op;
  *  - a list ends at the first reply that is not ok;
  *  - `have` is wiped after every list that wrote, and after every lost reply: DONE after a write is DONE after a re-read;
- *  - the same write list asked for twice in one call (unless its link was lost), or rounds_max rounds since the link was last lost,
- *    ends as class permanent, code core.no-effect; a link that is lost again and again ends as class unreachable;
+ *  - the same write list asked for twice since the link was last lost, or rounds_max rounds since then, ends as class permanent, code
+ *    core.no-effect; a link that is lost again and again ends as class unreachable;
  *  - memo is handed to remember() before the op after the one that changed it;
  *  - with dry set, no write is carried: it stops before the first one and says what it would have been.
  * Thread: the caller's.

@@ -29,6 +29,7 @@ struct world {
     int writes_before_first_read;
     int again;             /* so many writes are undone */
     bool flaky;            /* every other read is lost */
+    bool restarts;         /* after the first write: the link dies, and what was written is forgotten */
     int rounds;            /* rounds_max; 0 = 12 */
     bool ack_only;         /* the driver notes an acknowledgement in memo instead of reading back */
 };
@@ -91,6 +92,11 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
         w->reads++;
         if (w->flaky && w->reads % 2 == 1) {
             sn_verdict_set(&reply->verdict, SN_UNKNOWN, "test.lost", "no answer");
+            return;
+        }
+        if (w->restarts && w->on) {
+            w->restarts = w->on = false;
+            sn_verdict_set(&reply->verdict, SN_UNKNOWN, "test.lost", "it restarted");
             return;
         }
         if (w->read_says != SN_OK) {
@@ -278,6 +284,18 @@ static void a_bad_link_spends_no_rounds(void **state)
     sn_converged_fini(&c);
 }
 
+static void what_a_restart_forgot_is_written_again(void **state)
+{
+    struct world w = { .restarts = true };
+    struct sn_converged c = go(&w, false);
+
+    (void)state;
+    assert_int_equal(c.what, SN_CONVERGED_DONE);
+    assert_int_equal(w.writes, 2);
+    assert_true(w.on);
+    sn_converged_fini(&c);
+}
+
 static void a_link_that_dies_too_often_is_unreachable(void **state)
 {
     struct world w = { .flaky = true, .write_says = SN_AGAIN, .again = 100 };
@@ -343,6 +361,7 @@ int main(void)
         cmocka_unit_test(a_link_that_dies_under_every_write_is_unreachable),
         cmocka_unit_test(a_link_that_dies_under_every_read_is_unreachable),
         cmocka_unit_test(a_bad_link_spends_no_rounds),
+        cmocka_unit_test(what_a_restart_forgot_is_written_again),
         cmocka_unit_test(a_link_that_dies_too_often_is_unreachable),
         cmocka_unit_test(without_permission_nothing_is_sent),
         cmocka_unit_test(a_refused_write_ends_the_list),
