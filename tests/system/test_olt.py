@@ -127,35 +127,58 @@ def random_event(chance, ana, kinds):
     return ana.event(kind, plan=(chance.choice((10000, 20000)), 5000))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_G3_a_storm_ends_in_the_newest_state_and_nothing_else(field, seed):
+def storm(field, chance, mishap=lambda published: None):
     """Contracts that are moved, swapped, cut and ended, in any order and twice, while links break and OLTs are busy."""
-    chance = random.Random(seed)
     customers = [field.customer(olt=chance.choice(sorted(field.olts))) for _ in range(8)]
-    newest, queue = {}, []
+    newest, queue = [], []
     for ana in customers:
         events = [ana.event("activated")] + [random_event(chance, ana, KINDS) for _ in range(5)]
         # a suspension that comes first makes no ONU, one that comes later keeps it: let the newest be another event
         events.append(random_event(chance, ana, KINDS[:-1]))
-        newest[ana.ref] = events[-1]
+        newest.append(events[-1])
         queue += events + chance.sample(events, 2)
     for olt in field.olts.values():
         olt.fault("cut_after_write", n=chance.randint(2, 9), count=3)
         olt.fault("cut_before", n=chance.randint(20, 60), count=3)
         olt.fault("flash_busy", n=chance.randint(60, 120), count=2)
+        olt.fault("save_cut", n=chance.randint(1, 3), completes=chance.choice([True, False]))
     chance.shuffle(queue)
-    for event in queue:
+    for n, event in enumerate(queue):
         field.odoo.publish(event)
+        mishap(queue[:n + 1])
     for event in queue:
         result = field.silverd.final(event, 60)
         assert result["outcome"] in ("applied", "unchanged", "superseded"), (result["code"], result["args"], result["log"])
         field.one_outcome(event)
-    for event in newest.values():
+    for event in newest:
         result = field.silverd.final(event)
         assert (result["outcome"] in ("applied", "unchanged"), result["evidence"], result["saved"]) == (True, "observed", True)
     for cleanup in field.follow_ups():
         field.silverd.final(cleanup)
     field.check()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_G3_a_storm_ends_in_the_newest_state_and_nothing_else(field, seed):
+    storm(field, random.Random(seed))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_G3_a_storm_in_which_silverd_dies_and_olts_restart(field, seed):
+    chance, silverd = random.Random(seed), field.silverd
+
+    def mishap(published):
+        if chance.random() > 0.1:
+            return
+        silverd.final(chance.choice(published))         # so that there is always something under way and something done
+        what = chance.choice(["kill", "stop", "reboot", "drop"])
+        if what in ("kill", "stop"):
+            getattr(silverd, what)()
+            silverd.start(wait_ready=False)
+        else:
+            field.olts[chance.choice(sorted(field.olts))].ask(what)
+
+    storm(field, chance, mishap)
 
 
 # ---- A-04: the link breaks ----
