@@ -62,6 +62,7 @@ class Simulator:
         self.timers = []
         self.timer_numbers = itertools.count()
         self.requests = {}              # (nas, port, identifier) -> request
+        self.accounting = {}            # session -> [(nas, attributes)], the first of them on its way
         self.selector = selectors.DefaultSelector()
         self.sockets = {}
         self.db = None
@@ -249,7 +250,6 @@ class Simulator:
                 ("Called-Station-Id", "pppoe-isp")]
 
     def account(self, subscriber, status, cause=None):
-        nas = self.nas[subscriber.nas]
         seconds = int(time.monotonic() - subscriber.started)
         attributes = [("Acct-Status-Type", status), ("User-Name", subscriber.user), *self.identity(subscriber),
                       ("Service-Type", 2), ("Framed-Protocol", 1), ("Acct-Authentic", 1),
@@ -260,7 +260,25 @@ class Simulator:
                            ("Acct-Output-Octets", 9000 * seconds)]
         if cause:
             attributes.append(("Acct-Terminate-Cause", cause))
-        self.send(subscriber.nas, nas["acct_port"], lambda reply: None,
+        queue = self.accounting.setdefault(subscriber.session, [])
+        queue.append((subscriber.nas, attributes))
+        if len(queue) == 1:
+            self.send_accounting(subscriber.session)
+
+    def send_accounting(self, session):
+        """The oldest packet of a session; the next one when the server has answered it: a Stop that overtakes its Start
+        would leave the session open in radacct."""
+        name, attributes = self.accounting[session][0]
+        nas = self.nas[name]
+
+        def answered(_reply):
+            queue = self.accounting.get(session, [])
+            del queue[:1]
+            if queue:
+                self.send_accounting(session)
+            else:
+                self.accounting.pop(session, None)
+        self.send(name, nas["acct_port"], answered,
                   lambda identifier: radius.accounting_request(identifier, nas["secret"], attributes))
 
     def send(self, nas, port, answered, build):
@@ -392,6 +410,7 @@ class Simulator:
         """Every CPE is forgotten at once, without accounting; nothing more is sent."""
         self.subscribers.clear()
         self.requests.clear()
+        self.accounting.clear()
 
 
 COMMANDS = {"add": Simulator.command_add, "set": Simulator.command_set, "dial": Simulator.command_dial,
