@@ -107,9 +107,9 @@ def test_A17_broker_connections_closed_twenty_times_and_the_node_restarted_three
         if turn in (5, 10, 15):
             lab.rabbitmq.restart()
             fleet.publish(5)
-        # consumer, publisher, ledger and the publishing Odoo at least: each of them is hit
+        # consumer, publisher, ledger and the publishing Odoo at least (one that only asked something may be gone by now)
         wait(lambda: lab.rabbitmq.connections() >= 4, "the connections to be there again", 60)
-        assert lab.rabbitmq.close_all_connections() >= 4
+        assert lab.rabbitmq.close_all_connections() >= 3
     fleet.publish(10)
     fleet.assert_each_ended_once()
     assert len(fleet.events) == 225 and fleet.silverd.process.alive()
