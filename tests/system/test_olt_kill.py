@@ -121,4 +121,5 @@ def test_A05_killed_at_each_point(fields, wait):
         assert max((executed - forgotten).values()) == 1
         wait(lambda: not executed - logged_writes(fields[0].lab, name), "every executed write to be in the exec_log")
         never = logged_writes(fields[0].lab, name) - executed
-        assert set(never.values()) <= {1}, never
+        # journaled and not sent: once, or twice when its sender died after the transcript and before the journal was trimmed
+        assert set(never.values()) <= {1, 2}, never
