@@ -8,6 +8,7 @@ Nothing but the folder is written, and it is removed at the end unless it was gi
 child of this one and dies with it.
 """
 
+import itertools
 import os
 import pathlib
 import shutil
@@ -112,6 +113,15 @@ class Lab:
                           cwd=self.folder, drop=drop, **options)
         self._children.append(process)
         return process
+
+    def new_folder(self, name):
+        """A folder in the lab that nobody else uses, called name, or name-2, ... when a test before took that."""
+        for free in itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2))):
+            try:
+                (self.folder / free).mkdir()
+                return self.folder / free
+            except FileExistsError:
+                continue
 
     def secret(self, name, value):
         """Keeps a secret in a file of the lab that only this user reads; the reference to it."""

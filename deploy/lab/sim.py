@@ -17,8 +17,7 @@ class Sim:
     """
 
     def __init__(self, lab, program, olts, name="silver-sim"):
-        self.folder = lab.folder / name
-        self.folder.mkdir()
+        self.folder = lab.new_folder(name)
         self.control = self.folder / "control"
         self.olts = {}
         for olt in olts:

@@ -200,6 +200,11 @@ def test_ports_in_use_are_named_with_their_process():
             Ports(port).take("redis")
 
 
+def test_a_folder_of_the_lab_belongs_to_one(lab):
+    first, second, third = (lab.new_folder("twice") for _ in range(3))
+    assert [f.name for f in (first, second, third)] == ["twice", "twice-2", "twice-3"] and third.is_dir()
+
+
 def test_two_labs_get_different_ports():
     first, second = Ports(), Ports()
     try:
