@@ -130,7 +130,7 @@ static const struct sn_option_row ROWS[] = {
       "Transcript of one run." },
 };
 
-const char *const sn_options_not_ours[] = { "SILVER_FAILPOINTS", "SILVER_BUILD", NULL };
+const char *const sn_options_not_ours[] = { "SILVER_FAILPOINTS", "SILVER_CLOCK", "SILVER_BUILD", NULL };
 
 const struct sn_option_table sn_option_table = { .rows = ROWS, .count = sizeof(ROWS) / sizeof(ROWS[0]) };
 

@@ -1,30 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/clock.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/random.h>
 #include <time.h>
-
-static int64_t read_clock(clockid_t id)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(id, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-int64_t sn_clock_mono_ms(void)
-{
-    return read_clock(CLOCK_MONOTONIC);
-}
-
-int64_t sn_clock_wall_ms(void)
-{
-    return read_clock(CLOCK_REALTIME);
-}
 
 void sn_clock_format_utc(int64_t wall_ms, char out[SN_TIME_TEXT_MAX])
 {
@@ -138,21 +117,6 @@ int sn_clock_left_ms(int64_t deadline_mono_ms, int64_t now_mono_ms)
     if (__builtin_sub_overflow(deadline_mono_ms, now_mono_ms, &left))
         return INT32_MAX;
     return left > INT32_MAX ? INT32_MAX : (int)left;
-}
-
-void sn_random_bytes(void *out, size_t len)
-{
-    unsigned char *p = out;
-
-    while (len > 0) {
-        ssize_t n = getrandom(p, len, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            abort();
-        p += n;
-        len -= (size_t)n;
-    }
 }
 
 uint32_t sn_random_below(uint32_t below)

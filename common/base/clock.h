@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Time. Pure code takes `now_ms` as an argument; only the outermost layer asks here. Thread: any.
+ * Time and chance: the only place of the product that asks the kernel for either (tests/lint checks it). Pure code
+ * takes `now_ms` as an argument; only the outermost layer asks here. Thread: any.
+ *
+ * Tests set both: a unit test links tests/unit/fake (settable clock, seeded random); a whole process of a build with
+ * SN_FAILPOINTS takes SILVER_CLOCK="wall+3600s" (or "wall-90s"), which shifts its wall clock and nothing else
+ * (docs/failpoints.md).
  */
 #ifndef SN_COMMON_BASE_CLOCK_H
 #define SN_COMMON_BASE_CLOCK_H

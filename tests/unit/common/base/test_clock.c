@@ -112,6 +112,22 @@ static void clocks_go_forward(void **state)
     assert_true(sn_clock_wall_ms() > INT64_C(1700000000000));
 }
 
+static void the_wall_clock_may_be_shifted_for_a_test(void **state)
+{
+#ifdef SN_FAILPOINTS
+    int64_t now = sn_clock_wall_ms();
+
+    assert_int_equal(setenv("SILVER_CLOCK", "wall+3600s", 1), 0);
+    assert_in_range(sn_clock_wall_ms() - now, 3600000, 3600000 + 60000);
+    assert_int_equal(setenv("SILVER_CLOCK", "wall-3600s", 1), 0);
+    assert_in_range(now - sn_clock_wall_ms(), 3600000 - 60000, 3600000);
+    assert_in_range(sn_clock_mono_ms(), 0, now - 3600000); /* the monotonic clock stays */
+    assert_int_equal(unsetenv("SILVER_CLOCK"), 0);
+    assert_in_range(sn_clock_wall_ms() - now, 0, 60000);
+#endif
+    (void)state;
+}
+
 static void random_covers_its_range_and_no_more(void **state)
 {
     unsigned seen[7] = { 0 };
@@ -153,7 +169,7 @@ int main(void)
         cmocka_unit_test(time_goes_to_text_and_back), cmocka_unit_test(time_text_may_have_a_zone_and_any_fraction),
         cmocka_unit_test(time_text_is_read_strictly), cmocka_unit_test(deadline_never_goes_below_zero_or_beyond_poll),
         cmocka_unit_test(clocks_go_forward),          cmocka_unit_test(random_covers_its_range_and_no_more),
-        cmocka_unit_test(uuid_is_version_4),
+        cmocka_unit_test(uuid_is_version_4),          cmocka_unit_test(the_wall_clock_may_be_shifted_for_a_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
