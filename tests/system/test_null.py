@@ -187,3 +187,19 @@ def test_sigterm_drains(fleet, odoo, lab):
     for event in events:
         assert silverd.final(event)["outcome"] == "applied"
     assert all(silverd.outcomes(e["id"]) == {"applied"} for e in events)
+
+
+def test_a_payment_does_not_wait_for_the_bill_run_before_its_own_suspension(fleet, odoo):
+    """One contract's suspension is the last of a bill run, its payment comes behind it: both go first now."""
+    silverd = fleet(latency_ms=60).start()
+    contracts = [odoo.contract(100 + n, **SERVICE) for n in range(16)]
+    for contract in contracts:
+        contract.service["onu"]["serial"] = f"HWTC{contract.number:08X}"
+    bulk = [c.event("suspended", state="suspended") for c in contracts]
+    for event in bulk:
+        odoo.publish(event, bulk=True)
+    silverd.final(bulk[0])
+    paid = contracts[-1].publish("resumed")
+    done = {event["id"]: silverd.final(event)["at"]["finished"] for event in [paid, *bulk]}
+    before = [e["id"] for e in bulk if done[e["id"]] < done[paid["id"]]]
+    assert bulk[-1]["id"] in before and len(before) < 10, sorted(done.values())

@@ -18,7 +18,9 @@
 /* One contract with a job in flight. */
 struct contract {
     char owner[SN_NS_MAX + 32];
+    struct sn_job *lead;        /* the one in flight */
     struct sn_job_list behind;
+    int express_behind;         /* of them; they must not wait for a bill run to come round to those before them */
     UT_hash_handle hh;
 };
 
@@ -141,6 +143,15 @@ static void to_front(struct sn_dispatch *d, struct sn_job *job)
     sn_lane_push(d->fleet->front, job);
 }
 
+static void lead(struct sn_dispatch *d, struct contract *c, struct sn_job *job)
+{
+    c->lead = job;
+    job->leads = true;
+    if (c->express_behind > 0)
+        sn_lane_hurry(job);
+    to_front(d, job);
+}
+
 /* One in flight per contract: later ones wait behind it, in the order of their arrival. */
 static void begin(struct sn_dispatch *d, struct sn_job *job)
 {
@@ -156,6 +167,10 @@ static void begin(struct sn_dispatch *d, struct sn_job *job)
     if (c != NULL) {
         sn_job_enter(job, SN_JOB_BEHIND);
         sn_job_list_push(&c->behind, job);
+        if (!job->bulk) {
+            c->express_behind++;
+            sn_lane_hurry(c->lead);
+        }
         return;
     }
     c = calloc(1, sizeof(*c));
@@ -167,8 +182,7 @@ static void begin(struct sn_dispatch *d, struct sn_job *job)
     (void)snprintf(c->owner, sizeof(c->owner), "%s", owner);
     sn_job_list_init(&c->behind);
     HASH_ADD_STR(d->contracts, owner, c);
-    job->leads = true;
-    to_front(d, job);
+    lead(d, c, job);
 }
 
 static void next_of_contract(struct sn_dispatch *d, struct sn_job *job)
@@ -190,8 +204,9 @@ static void next_of_contract(struct sn_dispatch *d, struct sn_job *job)
         free(c);
         return;
     }
-    next->leads = true;
-    to_front(d, next);
+    if (!next->bulk)
+        c->express_behind--;
+    lead(d, c, next);
 }
 
 static int replay_of(const char *header, char request[64])
@@ -252,10 +267,10 @@ static void delivered(void *arg, struct sn_delivery *delivery)
     struct sn_event *event = NULL;
     struct sn_event_refusal refusal;
     struct sn_job *job;
+    uint64_t link = delivery->link;
+    uint64_t tag = delivery->tag;
 
     if (strncmp(delivery->queue, "silver.ctl.", 11) == 0) {
-        uint64_t link = delivery->link;
-        uint64_t tag = delivery->tag;
         if (d->on_ctl != NULL)
             d->on_ctl(d->on_ctl_arg, delivery);
         else
@@ -268,8 +283,10 @@ static void delivered(void *arg, struct sn_delivery *delivery)
                       &refusal) != 0)
         event = NULL;
     job = sn_job_new(delivery, event, fleet->inventory, fleet->log);
-    if (job == NULL)
-        return; /* unacknowledged: the broker keeps it */
+    if (job == NULL) {
+        sn_consumer_nack(fleet->consumer, link, tag); /* no memory: the broker keeps it */
+        return;
+    }
     job->refusal = refusal;
     job->attempt = attempts_of(&delivery->headers, fleet->conf.attempts_max);
     job->replay = replay_of(delivery->headers.replay, job->replay_request);
@@ -580,10 +597,13 @@ static void link_down(void *arg, uint64_t link, const char *why)
         struct sn_job *job;
         sn_job_list_init(&keep);
         while ((job = sn_job_list_pop(&c->behind)) != NULL) {
-            if (atomic_load(&job->lost))
-                leave(d, job);
-            else
+            if (!atomic_load(&job->lost)) {
                 sn_job_list_push(&keep, job);
+                continue;
+            }
+            if (!job->bulk)
+                c->express_behind--;
+            leave(d, job);
         }
         while ((job = sn_job_list_pop(&keep)) != NULL)
             sn_job_list_push(&c->behind, job);

@@ -100,6 +100,7 @@ struct sn_job {
     struct sn_device *device;      /* routing device; NULL when there is none */
     int64_t epoch;                 /* of the device when the job was admitted */
     bool bulk;
+    atomic_bool hurries;           /* one that is not bulk waits behind it: no bulk any more for its lane */
 
     bool dry;                      /* plan: reads only */
     void (*dry_done)(void *arg, struct sn_job *job); /* called by the consume thread when a dry job is over; then the job is freed */

@@ -44,6 +44,17 @@ void sn_lane_wake(struct sn_lane *lane)
     poke(lane, 1);
 }
 
+static bool hurries(const struct sn_job *job, const void *arg)
+{
+    (void)arg;
+    return atomic_load(&job->hurries);
+}
+
+void sn_lane_hurry(struct sn_job *job)
+{
+    atomic_store(&job->hurries, true); /* where it waits, next_job() sees it */
+}
+
 void sn_lane_push(struct sn_lane *lane, struct sn_job *job)
 {
     sn_job_enter(job, SN_JOB_QUEUED);
@@ -245,6 +256,8 @@ static struct sn_job *next_job(struct sn_lane *lane)
 
     (void)pthread_mutex_lock(&lane->lock);
     job = sn_job_list_pop(&lane->express);
+    if (job == NULL)
+        job = sn_job_list_take(&lane->bulk, hurries, NULL);
     if (job == NULL)
         job = sn_job_list_pop(&lane->bulk);
     (void)pthread_mutex_unlock(&lane->lock);

@@ -38,6 +38,8 @@ struct sn_order {
 int sn_lane_start(struct sn_fleet *fleet, struct sn_device *device, int threads, struct sn_lane **ret, struct sn_error *err) SN_MUSTCHECK;
 /* Takes the job; any thread. */
 void sn_lane_push(struct sn_lane *lane, struct sn_job *job);
+/* The job is taken as soon as one that is not bulk, in whichever lane it waits or will wait. Any thread. */
+void sn_lane_hurry(struct sn_job *job);
 /* Takes the order; any thread; run by the first thread that is free. -1 on memory. */
 int sn_lane_order(struct sn_lane *lane, void (*run)(struct sn_lane_thread *t, void *arg), void *arg);
 void sn_lane_wake(struct sn_lane *lane);
