@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TCP proxy on loopback that cuts a link at a chosen byte, holds it, or closes. No root, no timers, no chance.
+"""A TCP proxy on loopback: it cuts a link at a chosen byte, delays, holds, slows down, isolates or refuses. No root, no chance.
 
     with CutProxy("127.0.0.1", port) as proxy:          # the program under test connects to proxy.port
         cut = proxy.cut(TO_SERVER, after=71)            # the 71st byte still arrives, nothing after it
@@ -10,17 +10,35 @@ What a cut does is said by `how`:
   CLOSE    both ends see the end of the stream; what they send from then on is thrown away
   RESET    both ends get a TCP reset
   SILENCE  both links stay open and carry nothing any more, as after a cable was pulled
+  FORGET   both links stay open; each end gets a reset when it sends its next byte, as from a peer that restarted
+
+What else may happen to the links, until it is taken back (directions: none given means both; links: their numbers in the
+order in which they were accepted, None means all and those to come):
+  delay(seconds)      each byte arrives that much later
+  slow(bytes_per_s)   byte by byte
+  hold / release      what was sent arrives later, also when its sender has died meanwhile; no byte is lost
+  isolate / heal      packets are lost: the living send theirs again, what a dead end had sent is gone, and that it is dead
+                      is found out by the next byte that is sent to it; a connect of a whole proxy gets no answer
+  refuse / open       new connections are refused (REFUSED), never answered (LOST), or accepted and never served (MUTE)
+
+Time is the monotonic clock of the proxy's thread; nobody sleeps.
 """
 
+import collections
 import contextlib
 import selectors
 import socket
 import struct
 import threading
+import time
 
 TO_SERVER, TO_CLIENT = "to server", "to client"
-CLOSE, RESET, SILENCE = "close", "reset", "silence"
+BOTH = (TO_SERVER, TO_CLIENT)
+CLOSE, RESET, SILENCE, FORGET = "close", "reset", "silence", "forget"
+REFUSED, LOST, MUTE = "refused", "lost", "mute"
 CHUNK = 65536
+QUEUE_MAX = 4 << 20     # so much is taken in of what may not pass yet
+END, DEAD = b"", None   # in the place of bytes: the source's orderly end, its reset
 
 
 class Cut:
@@ -46,14 +64,34 @@ class Cut:
 
 
 class _Way:
-    """One direction of a link. `buffer` is read and not yet written."""
+    """One direction of a link."""
 
     def __init__(self, source, sink):
         self.source, self.sink = source, sink
-        self.buffer = b""
+        self.queue = collections.deque()    # (when it may pass, bytes): read, not yet passed on
+        self.queued = 0
+        self.buffer = b""           # passed on, not yet taken by the sink
         self.passed = 0
-        self.ended = False          # the source has said its last byte
+        self.over = False           # the source has said its last byte
+        self.ended = False          # and the sink knows
+        self.next_at = 0            # of a slow way: when the next byte may pass
         self.watch = {}             # armed cut -> [bytes passed since armed, end of what passed]
+
+    def take_in(self, data, due):
+        self.queue.append((due, data))
+        self.queued += len(data or END)
+        self.over = not data
+
+    def take_out(self, most):
+        due, data = self.queue.popleft()
+        if len(data) > most:
+            self.queue.appendleft((due, data[most:]))
+        self.queued -= len(data[:most])
+        return data[:most]
+
+    def forget_all(self):
+        self.queue.clear()
+        self.buffer, self.queued = b"", 0
 
     def allowed(self):
         """How many bytes may still pass before the next cut by count."""
@@ -79,9 +117,12 @@ class _Way:
 
 
 class _Link:
-    def __init__(self, client, server):
+    def __init__(self, number, client, server):
+        self.number = number
         self.client, self.server = client, server
         self.ways = {TO_SERVER: _Way(client, server), TO_CLIENT: _Way(server, client)}
+        self.held, self.isolated = set(), set()     # directions
+        self.reset = set()          # ends that are known to be gone
         self.dead = None            # how it was cut
         self.due = None             # the cut that waits until its last bytes are written
 
@@ -102,10 +143,15 @@ class CutProxy:
         self._wake_out.setblocking(False)
         self._selector.register(self._wake_out, selectors.EVENT_READ)
         self._listener = None
+        self._fillers = []          # connections that keep the listener's queue full
+        self._refusing = None       # REFUSED, LOST, MUTE
+        self._unserved = []         # accepted while mute
         self._links = []
         self._history = []          # (bytes to server, bytes to client) of every link that ended
         self._cuts = []
-        self._held = set()
+        self._held, self._isolated = set(), set()       # directions, of links to come
+        self._delay = dict.fromkeys(BOTH, 0)
+        self._rate = dict.fromkeys(BOTH)
         self._stopping = False
         self.port = 0
         self._listen()
@@ -140,14 +186,43 @@ class CutProxy:
                 self._watch(link, cut)
         return cut
 
-    def hold(self, *directions):
-        """Nothing passes (in these directions; none given: both) until release(); no byte is lost."""
+    def delay(self, seconds, *directions):
+        """What is sent from now on arrives so much later; 0: at once again."""
         with self._changing():
-            self._held |= set(directions or (TO_SERVER, TO_CLIENT))
+            self._delay.update(dict.fromkeys(directions or BOTH, seconds))
 
-    def release(self, *directions):
+    def slow(self, bytes_per_s, *directions):
+        """Byte by byte; None: as fast as it goes."""
         with self._changing():
-            self._held -= set(directions or (TO_SERVER, TO_CLIENT))
+            self._rate.update(dict.fromkeys(directions or BOTH, bytes_per_s))
+
+    def hold(self, *directions, links=None):
+        with self._changing():
+            for held in self._chosen(links, "held", self._held):
+                held |= set(directions or BOTH)
+
+    def release(self, *directions, links=None):
+        with self._changing():
+            for held in self._chosen(links, "held", self._held):
+                held -= set(directions or BOTH)
+
+    def isolate(self, *directions, links=None):
+        with self._changing():
+            for isolated in self._chosen(links, "isolated", self._isolated):
+                isolated |= set(directions or BOTH)
+            if links is None:
+                self.refuse(LOST)
+
+    def heal(self, *directions, links=None):
+        with self._changing():
+            for link in list(self._links):
+                healed = link.isolated & set(directions or BOTH) if links is None or link.number in links else set()
+                link.isolated -= healed
+                for direction in healed:
+                    self._wake_up(link, link.ways[direction])
+            if links is None:
+                self._isolated -= set(directions or BOTH)
+                self.open()
 
     def drop(self, how=CLOSE):
         """Cuts every link now; new ones are accepted."""
@@ -155,39 +230,59 @@ class CutProxy:
             for link in list(self._links):
                 self._kill(link, how)
 
-    def close(self, how=RESET):
-        """Cuts every link and refuses new ones, until open()."""
+    def refuse(self, how=REFUSED):
+        """No new link until open(); those that there are live on."""
         with self._changing():
             self._unlisten()
-            self.drop(how)
+            self._refusing = how
+            if how != REFUSED:
+                self._listen()
 
     def open(self):
         with self._changing():
-            self._listen()
+            if self._refusing:
+                self._unlisten()
+                self._refusing = None
+                self._listen()
+
+    def close(self, how=RESET):
+        """Cuts every link and refuses new ones, until open()."""
+        with self._changing():
+            self.refuse()
+            self.drop(how)
 
     def passed(self):
         """[(bytes to the server, bytes to the client)] of every link, in the order in which they ended, living last."""
         with self._lock:
             return self._history + [self._count(link) for link in self._links if not link.dead]
 
+    def _chosen(self, numbers, name, of_those_to_come):
+        some = [getattr(link, name) for link in self._links if numbers is None or link.number in numbers]
+        return some if numbers is not None else [*some, of_those_to_come]
+
     # ---- the proxy's thread
 
     def _listen(self):
-        if self._listener is None:
-            self._listener = socket.create_server((self.host, self.port))
-            self._listener.setblocking(False)
-            self.port = self._listener.getsockname()[1]
+        """LOST: the queue holds one connection and has room for no other, so the kernel drops every SYN."""
+        self._listener = socket.create_server((self.host, self.port), backlog=0 if self._refusing == LOST else None)
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        if self._refusing == LOST:
+            self._fillers.append(socket.create_connection((self.host, self.port), timeout=10))
+        else:
             self._selector.register(self._listener, selectors.EVENT_READ)
 
     def _unlisten(self):
         if self._listener is not None:
-            self._selector.unregister(self._listener)
+            self._unwatch(self._listener)
             self._listener.close()
             self._listener = None
+        while self._fillers:
+            _reset(self._fillers.pop())
 
     def _run(self):
         while True:
-            ready = self._selector.select()
+            ready = self._selector.select(self._idle_for())
             with self._lock:
                 if self._stopping:
                     break
@@ -198,7 +293,20 @@ class CutProxy:
         self._unlisten()
         for link in list(self._links):
             self._forget(link)
+        for sock in self._unserved:
+            _reset(sock)
         self._selector.close()
+
+    def _idle_for(self):
+        """Seconds until something that was delayed may pass; None: nothing will by itself."""
+        with self._lock:
+            due = [self._due_at(direction, way) for link in self._links if not link.dead and not link.due
+                   for direction, way in link.ways.items()
+                   if way.queue and not way.buffer and direction not in link.held | link.isolated]
+        return max(0, min(due) - time.monotonic()) if due else None
+
+    def _due_at(self, direction, way):
+        return max(way.queue[0][0], way.next_at if self._rate[direction] else 0)
 
     def _serve(self, sock):
         if sock is self._wake_out:
@@ -209,7 +317,7 @@ class CutProxy:
         else:
             for link in list(self._links):      # one that was closed in this turn is not in the list any more
                 if sock in link.sockets():
-                    self._carry(link)
+                    self._read(link)
 
     def _accept(self):
         try:
@@ -217,6 +325,9 @@ class CutProxy:
         except (BlockingIOError, ConnectionAbortedError):
             return
         self.links += 1
+        if self._refusing == MUTE:
+            self._unserved.append(client)
+            return
         try:
             server = socket.create_connection(self.server, timeout=10)
         except OSError:
@@ -225,7 +336,9 @@ class CutProxy:
         for sock in (client, server):
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link = _Link(client, server)
+        link = _Link(self.links - 1, client, server)
+        link.held |= self._held
+        link.isolated |= self._isolated
         self._links.append(link)
         for cut in self._cuts:
             self._watch(link, cut)
@@ -244,42 +357,106 @@ class CutProxy:
             for other in self._links:
                 other.ways[cut.direction].watch.pop(cut, None)
 
-    def _carry(self, link):
-        """Moves what can be moved without waiting."""
+    def _read(self, link):
+        """Takes in what has come, of both ends."""
         for direction, way in link.ways.items():
-            try:
-                if link.dead:
-                    if not way.ended and not way.source.recv(CHUNK):        # thrown away
-                        way.ended = True
-                    continue
-                self._move(link, direction, way)
-            except BlockingIOError:
+            if way.over or link.dead == SILENCE or direction in link.isolated or not self._has_room(link, way):
                 continue
-            except OSError:
-                self._forget(link)
-                return
+            data = self._receive(link, way.source)
+            if data is None:
+                continue
+            if not link.dead:
+                way.take_in(data[0], time.monotonic() + self._delay[direction])
+            elif not data[0]:
+                way.over = way.ended = True
+            elif link.dead == FORGET:
+                self._lose(way)
 
-    def _move(self, link, direction, way):
-        if way.buffer and direction not in self._held:
-            way.buffer = way.buffer[way.sink.send(way.buffer):]
-        if way.buffer or way.ended or link.due or direction in self._held:
-            return
-        data = way.source.recv(min(CHUNK, way.allowed()))
-        if not data:
-            way.ended = True
-            way.sink.shutdown(socket.SHUT_WR)
-            return
-        cut = way.pass_on(data)
-        if cut:
-            self._due(link, cut)
-        way.buffer = way.buffer[way.sink.send(way.buffer):]
+    @staticmethod
+    def _receive(link, sock):
+        """(bytes or END or DEAD), None when there is nothing to read now."""
+        try:
+            data = sock.recv(CHUNK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            link.reset.add(sock)
+            return (DEAD,)
+        return (DEAD if not data and sock in link.reset else data,)
+
+    @staticmethod
+    def _has_room(link, way):
+        return bool(link.dead) or (way.queued < QUEUE_MAX and not way.buffer and not link.due)
+
+    def _wake_up(self, link, way):
+        """The network is back: what a dead end had sent is lost, and that it is dead shows when it is spoken to."""
+        got = []
+        while not link.dead and not way.over:
+            data = self._receive(link, way.source)
+            if data is None or data[0] == END:
+                got += [] if data is None else [END]
+                break
+            if data[0] is DEAD:
+                self._lose(way)
+                self._kill(link, FORGET)
+                return
+            got.append(data[0])
+        for data in got:
+            way.take_in(data, time.monotonic())
+
+    def _lose(self, way):
+        way.over = way.ended = True
+        self._unwatch(way.source)
+        _reset(way.source)
+
+    def _unwatch(self, sock):
+        if sock.fileno() >= 0 and sock in self._selector.get_map():
+            self._selector.unregister(sock)
+
+    def _pump(self, link, direction, way):
+        """Passes on what is due, without waiting. False when the link is no more."""
+        while direction not in link.held | link.isolated:
+            if way.buffer:
+                try:
+                    way.buffer = way.buffer[way.sink.send(way.buffer):]
+                except BlockingIOError:
+                    break
+                except OSError:             # gone; its own last bytes and its reset come by the other way
+                    link.reset.add(way.sink)
+                    way.buffer = b""
+                    if any(back.source is way.sink and back.ended for back in link.ways.values()):
+                        self._forget(link)
+                        return False
+                continue
+            if link.due or not way.queue or self._due_at(direction, way) > time.monotonic():
+                break
+            if way.queue[0][1] is DEAD:
+                self._forget(link)
+                return False
+            if way.queue[0][1] == END:
+                way.queue.popleft()
+                way.ended = True
+                with contextlib.suppress(OSError):
+                    way.sink.shutdown(socket.SHUT_WR)
+                break
+            rate = self._rate[direction]
+            cut = way.pass_on(way.take_out(min(way.allowed(), 1 if rate else CHUNK)))
+            if rate:
+                way.next_at = time.monotonic() + 1 / rate
+            if cut:
+                self._due(link, cut)
+        return True
 
     def _settle(self, link):
-        """Cuts a link whose last bytes are out, ends one that both sides have left, and asks for the right events."""
+        """Passes on what is due, cuts a link whose last bytes are out, ends one that both sides have left, and asks for the
+        right events."""
+        for direction, way in link.ways.items():
+            if not link.dead and not self._pump(link, direction, way):
+                return
         if link.due and not link.dead and not link.ways[link.due.direction].buffer:
             self._kill(link, link.due.how)
             link.due.mark()
-        if link.dead in (None, CLOSE) and all(way.ended and not way.buffer for way in link.ways.values()):
+        if link.dead in (None, CLOSE, FORGET) and all(way.ended and not way.buffer for way in link.ways.values()):
             self._forget(link)
         if link in self._links:
             self._want(link)
@@ -287,16 +464,14 @@ class CutProxy:
     def _want(self, link):
         events = dict.fromkeys(link.sockets(), 0)
         for direction, way in link.ways.items():
-            if link.dead == SILENCE or (direction in self._held and not link.dead):
+            if link.dead == SILENCE or (direction in link.isolated and not link.dead):
                 continue
-            if way.buffer and not link.dead:
+            if way.buffer and not link.dead and direction not in link.held:
                 events[way.sink] |= selectors.EVENT_WRITE
-            elif not way.ended and not link.due or link.dead and not way.ended:
+            if not way.over and self._has_room(link, way):
                 events[way.source] |= selectors.EVENT_READ
-        registered = self._selector.get_map()
         for sock, mask in events.items():
-            if sock in registered:
-                self._selector.unregister(sock)
+            self._unwatch(sock)
             if mask:
                 self._selector.register(sock, mask)
 
@@ -305,7 +480,7 @@ class CutProxy:
             self._history.append(self._count(link))
         link.dead = how
         for way in link.ways.values():
-            way.buffer = b""
+            way.forget_all()
         if how == RESET:
             self._forget(link)
         elif how == CLOSE:
@@ -317,8 +492,7 @@ class CutProxy:
         if link.dead is None:
             self._history.append(self._count(link))
         for sock in link.sockets():
-            if sock in self._selector.get_map():
-                self._selector.unregister(sock)
+            self._unwatch(sock)
             _reset(sock)
         self._links.remove(link)
 
@@ -329,5 +503,6 @@ class CutProxy:
 
 def _reset(sock):
     """Closes so that the other end gets a reset at once; after an orderly end it is a plain close."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
+    if sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()

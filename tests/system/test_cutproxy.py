@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cutting proxy cuts where it was told to, and nowhere else."""
+"""The cutting proxy does to a link what it was told to, and nothing else."""
 
 import contextlib
 import socket
+import struct
 import threading
+import time
 
 import psycopg2
 import pytest
 
-from cutproxy import CLOSE, RESET, SILENCE, TO_CLIENT, TO_SERVER, CutProxy
+from cutproxy import CLOSE, FORGET, LOST, MUTE, RESET, SILENCE, TO_CLIENT, TO_SERVER, CutProxy
 
 
 class Peer:
@@ -180,12 +182,163 @@ def test_hold_and_release_lose_nothing(proxy, echo, wait):
         proxy.hold(TO_CLIENT)
         sock.sendall(b"bc")
         wait(lambda: echo.got == [b"abc"], "the held answer's request")
-        sock.settimeout(0.2)
-        with pytest.raises(TimeoutError):
-            sock.recv(1)
-        sock.settimeout(10)
+        quiet(sock)
         proxy.release()
         assert read(sock, 2) == b"bc"
+
+
+def say(sock, text):
+    """Sends, and waits for the echo."""
+    sock.sendall(text)
+    assert read(sock, len(text)) == text
+
+
+def quiet(sock, seconds=0.2):
+    """Nothing comes, not even an end."""
+    sock.settimeout(seconds)
+    with pytest.raises(TimeoutError):
+        sock.recv(1)
+    sock.settimeout(10)
+
+
+def die(sock):
+    """As a process that is killed, with linger 0."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def test_held_bytes_arrive_after_their_sender_has_died(proxy, echo, wait):
+    sock = dial(proxy)
+    say(sock, b"a")
+    proxy.hold(TO_SERVER)
+    sock.sendall(b"late")
+    die(sock)
+    with dial(proxy) as other:
+        other.sendall(b"x")
+        quiet(other)
+        proxy.release(links=[1])
+        assert read(other, 1) == b"x"
+        assert echo.got == [b"a", b"x"] and echo.ends == [None, None]
+        proxy.release()
+        wait(lambda: echo.got == [b"alate", b"x"] and echo.ends == ["reset", None], "the late bytes, and then the death")
+
+
+def test_isolated_links_lose_nothing_while_both_ends_live(proxy, echo, wait):
+    with dial(proxy) as one, dial(proxy) as two:
+        say(one, b"a")
+        say(two, b"b")
+        proxy.isolate(links=[0])
+        one.sendall(b"c")
+        say(two, b"d")
+        quiet(one)
+        assert echo.got == [b"a", b"bd"]
+        proxy.heal(links=[0])
+        assert read(one, 1) == b"c"
+        proxy.isolate(TO_CLIENT, links=[0])
+        one.sendall(b"e")
+        wait(lambda: echo.got[0] == b"ace", "the way to the server, which is open")
+        quiet(one)
+        proxy.heal()
+        assert read(one, 1) == b"e"
+
+
+def test_what_an_isolated_end_sent_before_it_died_is_lost_and_its_death_too(proxy, echo, wait):
+    sock = dial(proxy)
+    say(sock, b"a")
+    proxy.isolate()
+    sock.sendall(b"lost")
+    die(sock)
+    proxy.heal()
+    with dial(proxy) as other:
+        say(other, b"b")
+    wait(lambda: echo.ends[1] == "end", "the other link's end")
+    assert echo.got == [b"a", b"b"] and echo.ends[0] is None, "nobody has spoken to the dead one yet"
+
+
+def test_an_isolated_proxy_answers_no_connect(proxy):
+    proxy.isolate()
+    with socket.socket() as sock:
+        sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            sock.connect(("127.0.0.1", proxy.port))
+    proxy.heal()
+    with dial(proxy) as sock:
+        say(sock, b"a")
+
+
+def test_refused_lost_and_mute_leave_living_links_alone(proxy, echo):
+    with dial(proxy) as living:
+        say(living, b"a")
+        proxy.refuse()
+        with pytest.raises(ConnectionRefusedError):
+            dial(proxy)
+        proxy.refuse(LOST)
+        with socket.socket() as sock:
+            sock.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                sock.connect(("127.0.0.1", proxy.port))
+        proxy.refuse(MUTE)
+        with dial(proxy) as mute:
+            mute.sendall(b"hello?")
+            quiet(mute)
+            say(living, b"b")
+            proxy.open()
+            with dial(proxy) as sock:
+                say(sock, b"c")
+            quiet(mute)
+    assert echo.got == [b"ab", b"c"]
+
+
+def test_delay_is_the_delay_and_keeps_the_order(proxy):
+    with dial(proxy) as sock:
+        say(sock, b"a")
+        proxy.delay(0.2, TO_SERVER)
+        began = time.monotonic()
+        for piece in (b"12", b"34", b"56"):
+            sock.sendall(piece)
+        assert read(sock, 6) == b"123456"
+        assert 0.2 <= time.monotonic() - began < 5
+        proxy.delay(0)
+        say(sock, b"z")
+
+
+def test_slow_is_byte_by_byte(proxy):
+    with dial(proxy) as sock:
+        say(sock, b"a")
+        proxy.slow(100, TO_CLIENT)
+        began = time.monotonic()
+        sock.sendall(bytes(range(20)))
+        pieces = []
+        while sum(map(len, pieces)) < 20:
+            pieces.append(sock.recv(100))
+        assert b"".join(pieces) == bytes(range(20)) and len(pieces) >= 10
+        assert 0.19 <= time.monotonic() - began < 5
+        proxy.slow(None)
+        say(sock, bytes(5000))
+
+
+def test_a_delayed_link_is_cut_at_its_byte(proxy, echo, wait):
+    proxy.delay(0.05)
+    cut = proxy.cut(TO_SERVER, after=3)
+    with dial(proxy) as sock:
+        sock.sendall(b"abcdef")
+        cut.wait()
+        assert ending(sock)[0] == "end"
+    wait(lambda: echo.ends == ["end"], "the server to see the end")
+    assert echo.got == [b"abc"]
+
+
+def test_a_forgotten_link_is_reset_at_the_next_byte_of_each_end(proxy, echo, wait):
+    cut = proxy.cut(TO_SERVER, when=b"b", how=FORGET)
+    with dial(proxy) as sock:
+        say(sock, b"a")
+        sock.sendall(b"b")
+        cut.wait()
+        wait(lambda: echo.ends == ["reset"], "the server's answer to be answered by a reset")
+        quiet(sock)
+        sock.sendall(b"c")
+        assert ending(sock)[0] == "reset"
+    assert echo.got == [b"ab"]
 
 
 def test_close_refuses_and_open_accepts_on_the_same_port(proxy, echo):
