@@ -29,6 +29,22 @@ void sn_store_free(struct sn_store *s)
     free(s);
 }
 
+struct sn_redis_key sn_redis_key(const char *kind, const char *name)
+{
+    struct sn_redis_key k;
+
+    (void)snprintf(k.text, sizeof(k.text), SN_REDIS_PREFIX "%s:%s", kind, name);
+    return k;
+}
+
+struct sn_redis_key sn_redis_claim_key(const char *uid, const char *natural)
+{
+    struct sn_redis_key k;
+
+    (void)snprintf(k.text, sizeof(k.text), SN_REDIS_PREFIX "k:%s/%s", uid, natural);
+    return k;
+}
+
 void sn_redis_arg(struct sn_redis_args *a, const char *text)
 {
     if (a->n >= SN_REDIS_ARGS) {
@@ -130,6 +146,16 @@ redisReply *sn_redis_call(struct sn_store *s, const struct sn_redis_args *a, str
     return r;
 }
 
+int sn_redis_plain(struct sn_store *s, const struct sn_redis_args *a, struct sn_error *err)
+{
+    redisReply *r = sn_redis_call(s, a, err);
+
+    if (r == NULL)
+        return -1;
+    freeReplyObject(r);
+    return 0;
+}
+
 /* EVAL with the text, not EVALSHA: a few hundred bytes more on a loopback or rack link, and no second road for a server that was
  * restarted or flushed and knows no script any more. */
 redisReply *sn_redis_script(struct sn_store *s, const char *script, int keys_n, const struct sn_redis_args *keys_and_args,
@@ -154,4 +180,13 @@ const char *sn_redis_text(const redisReply *r, size_t i)
         return "";
     r = r->element[i];
     return (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS) && r->str != NULL ? r->str : "";
+}
+
+int sn_redis_word(const redisReply *r, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(sn_redis_text(r, 0), words[i]) == 0)
+            return (int)i;
+    }
+    return -1;
 }

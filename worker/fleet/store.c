@@ -9,9 +9,10 @@
 #include "common/base/clock.h"
 #include "worker/fleet/redis.h"
 
-#define PREFIX "sn:1:"
 #define EVENT_TTL_S (30 * 24 * 3600)
-#define WHOLE PREFIX "whole"
+#define JOURNAL_PAGE 200     /* entries of one XRANGE */
+#define JOURNAL_DROP_PAGE 50 /* ids of one XDEL; below SN_REDIS_ARGS */
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 extern const char sn_embed_worker_fleet_lua_own_lua[];
 extern const char sn_embed_worker_fleet_lua_release_lua[];
@@ -22,31 +23,10 @@ extern const char sn_embed_worker_fleet_lua_record_lua[];
 extern const char sn_embed_worker_fleet_lua_clean_lua[];
 extern const char sn_embed_worker_fleet_lua_claim_lua[];
 
-/* Keys are short: ids and uids are bounded, only natural keys of drivers may be longer. */
-struct key {
-    char text[320];
-};
-
-static struct key key_of(const char *kind, const char *name)
-{
-    struct key k;
-
-    (void)snprintf(k.text, sizeof(k.text), PREFIX "%s:%s", kind, name);
-    return k;
-}
-
-static struct key claim_key(const char *uid, const char *natural)
-{
-    struct key k;
-
-    (void)snprintf(k.text, sizeof(k.text), PREFIX "k:%s/%s", uid, natural);
-    return k;
-}
-
 /* Claim keys of an array of natural keys; at most CLAIMS_MAX. */
 #define CLAIMS_MAX 8
 struct claim_keys {
-    struct key v[CLAIMS_MAX];
+    struct sn_redis_key v[CLAIMS_MAX];
     int n;
 };
 
@@ -58,7 +38,7 @@ static struct claim_keys claim_keys_of(const char *uid, const json_t *claims)
 
     json_array_foreach (claims, i, item) {
         if (k.n < CLAIMS_MAX && json_is_string(item))
-            k.v[k.n++] = claim_key(uid, json_string_value(item));
+            k.v[k.n++] = sn_redis_claim_key(uid, json_string_value(item));
     }
     return k;
 }
@@ -69,20 +49,29 @@ static void add_claim_keys(struct sn_redis_args *a, const struct claim_keys *k)
         sn_redis_arg(a, k->v[i].text);
 }
 
-/* Sends a command whose reply only has to be no error. */
-static int run_plain(struct sn_store *s, const struct sn_redis_args *a, struct sn_error *err)
+static int odd(const char *what, struct sn_error *err)
 {
-    redisReply *r = sn_redis_call(s, a, err);
+    return sn_error_set(err, "store.unsure", "Redis gave an unexpected answer to %s", what);
+}
 
+static int exists(struct sn_store *s, const char *key, bool *ret, struct sn_error *err)
+{
+    struct sn_redis_args a = { 0 };
+    redisReply *r;
+
+    sn_redis_arg(&a, "EXISTS");
+    sn_redis_arg(&a, key);
+    r = sn_redis_call(s, &a, err);
     if (r == NULL)
         return -1;
+    *ret = r->type == REDIS_REPLY_INTEGER && r->integer == 1;
     freeReplyObject(r);
     return 0;
 }
 
-static int odd(const char *what, struct sn_error *err)
+int sn_store_is_whole(struct sn_store *s, bool *ret, struct sn_error *err)
 {
-    return sn_error_set(err, "store.unsure", "Redis gave an unexpected answer to %s", what);
+    return exists(s, SN_REDIS_WHOLE, ret, err);
 }
 
 int sn_store_check(struct sn_store *s, int64_t *ret_skew_ms, struct sn_error *err)
@@ -115,9 +104,8 @@ int sn_store_check(struct sn_store *s, int64_t *ret_skew_ms, struct sn_error *er
 int sn_store_renew(struct sn_store *s, const char *worker, const char *json, int64_t ttl_ms, bool *ret_whole,
                    struct sn_error *err)
 {
-    struct key w = key_of("w", worker);
+    struct sn_redis_key w = sn_redis_key("w", worker);
     struct sn_redis_args set = { 0 };
-    struct sn_redis_args whole = { 0 };
     redisReply *r;
 
     sn_redis_arg(&set, "SET");
@@ -125,7 +113,7 @@ int sn_store_renew(struct sn_store *s, const char *worker, const char *json, int
     sn_redis_arg(&set, json);
     sn_redis_arg(&set, "PX");
     sn_redis_arg_int(&set, ttl_ms);
-    if (run_plain(s, &set, err) != 0)
+    if (sn_redis_plain(s, &set, err) != 0)
         return -1;
     if (s->conf.replicas > 0) {
         struct sn_redis_args wait = { 0 };
@@ -141,24 +129,17 @@ int sn_store_renew(struct sn_store *s, const char *worker, const char *json, int
         if (!enough)
             return sn_error_set(err, "store.unsure", "fewer than %d replicas hold the session", s->conf.replicas);
     }
-    sn_redis_arg(&whole, "EXISTS");
-    sn_redis_arg(&whole, WHOLE);
-    r = sn_redis_call(s, &whole, err);
-    if (r == NULL)
-        return -1;
-    *ret_whole = r->type == REDIS_REPLY_INTEGER && r->integer == 1;
-    freeReplyObject(r);
-    return 0;
+    return sn_store_is_whole(s, ret_whole, err);
 }
 
 int sn_store_end_session(struct sn_store *s, const char *worker, struct sn_error *err)
 {
-    struct key w = key_of("w", worker);
+    struct sn_redis_key w = sn_redis_key("w", worker);
     struct sn_redis_args a = { 0 };
 
     sn_redis_arg(&a, "DEL");
     sn_redis_arg(&a, w.text);
-    return run_plain(s, &a, err);
+    return sn_redis_plain(s, &a, err);
 }
 
 int sn_store_set_whole(struct sn_store *s, struct sn_error *err)
@@ -166,18 +147,19 @@ int sn_store_set_whole(struct sn_store *s, struct sn_error *err)
     struct sn_redis_args a = { 0 };
 
     sn_redis_arg(&a, "SET");
-    sn_redis_arg(&a, WHOLE);
+    sn_redis_arg(&a, SN_REDIS_WHOLE);
     sn_redis_arg(&a, "1");
-    return run_plain(s, &a, err);
+    return sn_redis_plain(s, &a, err);
 }
 
 int sn_store_own(struct sn_store *s, const char *uid, const char *worker, struct sn_own_reply *ret, struct sn_error *err)
 {
-    struct key o = key_of("o", uid);
-    struct key d = key_of("d", uid);
+    static const char *const words[] = { "mine", "claimed", "taken" };
+    struct sn_redis_key o = sn_redis_key("o", uid);
+    struct sn_redis_key d = sn_redis_key("d", uid);
     struct sn_redis_args a = { 0 };
     redisReply *r;
-    const char *what;
+    int what;
     int rc = 0;
 
     sn_redis_arg(&a, o.text);
@@ -186,16 +168,12 @@ int sn_store_own(struct sn_store *s, const char *uid, const char *worker, struct
     r = sn_redis_script(s, sn_embed_worker_fleet_lua_own_lua, 2, &a, err);
     if (r == NULL)
         return -1;
-    what = sn_redis_text(r, 0);
+    what = sn_redis_word(r, words, COUNT(words));
     memset(ret, 0, sizeof(*ret));
-    if (strcmp(what, "mine") == 0)
-        ret->what = SN_OWN_MINE;
-    else if (strcmp(what, "claimed") == 0)
-        ret->what = SN_OWN_CLAIMED;
-    else if (strcmp(what, "taken") == 0)
-        ret->what = SN_OWN_TAKEN;
-    else
+    if (what < 0)
         rc = odd("own", err);
+    else
+        ret->what = (enum sn_own)what;
     ret->epoch = strtoll(sn_redis_text(r, 1), NULL, 10);
     ret->released = strcmp(sn_redis_text(r, 2), "1") == 0;
     ret->dirty = r->elements > 3 && r->element[3]->type == REDIS_REPLY_INTEGER && r->element[3]->integer == 1;
@@ -206,7 +184,7 @@ int sn_store_own(struct sn_store *s, const char *uid, const char *worker, struct
 
 int sn_store_release(struct sn_store *s, const char *uid, const char *worker, int64_t epoch, struct sn_error *err)
 {
-    struct key o = key_of("o", uid);
+    struct sn_redis_key o = sn_redis_key("o", uid);
     struct sn_redis_args a = { 0 };
     redisReply *r;
 
@@ -223,16 +201,16 @@ int sn_store_release(struct sn_store *s, const char *uid, const char *worker, in
 int sn_store_admit(struct sn_store *s, const struct sn_admit_ask *ask, struct sn_admit_reply *ret, struct sn_error *err)
 {
     static const char *const words[] = { "run", "done", "stale", "superseded", "reused", "foreign", "unsure" };
-    struct key c = key_of("c", ask->owner);
-    struct key e = key_of("e", ask->event);
+    struct sn_redis_key c = sn_redis_key("c", ask->owner);
+    struct sn_redis_key e = sn_redis_key("e", ask->event);
     struct sn_redis_args a = { 0 };
     redisReply *r;
-    int what = -1;
+    int what;
     int rc = 0;
 
     sn_redis_arg(&a, c.text);
     sn_redis_arg(&a, e.text);
-    sn_redis_arg(&a, WHOLE);
+    sn_redis_arg(&a, SN_REDIS_WHOLE);
     sn_redis_arg(&a, ask->event);
     sn_redis_arg_int(&a, ask->replay);
     sn_redis_arg_int(&a, ask->generation);
@@ -243,10 +221,7 @@ int sn_store_admit(struct sn_store *s, const struct sn_admit_ask *ask, struct sn
     if (r == NULL)
         return -1;
     memset(ret, 0, sizeof(*ret));
-    for (int i = 0; i < (int)(sizeof(words) / sizeof(words[0])); i++) {
-        if (strcmp(sn_redis_text(r, 0), words[i]) == 0)
-            what = i;
-    }
+    what = sn_redis_word(r, words, COUNT(words));
     if (what < 0) {
         rc = odd("admit", err);
         goto out;
@@ -271,20 +246,20 @@ out:
 
 int sn_store_pause_run(struct sn_store *s, const char *event, struct sn_error *err)
 {
-    struct key e = key_of("e", event);
+    struct sn_redis_key e = sn_redis_key("e", event);
     struct sn_redis_args a = { 0 };
 
     sn_redis_arg(&a, "HSET");
     sn_redis_arg(&a, e.text);
     sn_redis_arg(&a, "running");
     sn_redis_arg(&a, "");
-    return run_plain(s, &a, err);
+    return sn_redis_plain(s, &a, err);
 }
 
 int sn_store_look(struct sn_store *s, const char *owner, const char *uid, const json_t *claims, json_t **ret_record,
                   json_t **ret_rivals, struct sn_error *err)
 {
-    struct key c = key_of("c", owner);
+    struct sn_redis_key c = sn_redis_key("c", owner);
     struct claim_keys k = claim_keys_of(uid, claims);
     struct sn_redis_args a = { 0 };
     json_t *rivals = json_array();
@@ -313,7 +288,7 @@ int sn_store_look(struct sn_store *s, const char *owner, const char *uid, const 
 
 int sn_store_records(struct sn_store *s, const char *owner, json_t **ret, struct sn_error *err)
 {
-    struct key c = key_of("c", owner);
+    struct sn_redis_key c = sn_redis_key("c", owner);
     struct sn_redis_args a = { 0 };
     json_t *all = json_object();
     redisReply *r;
@@ -341,16 +316,16 @@ int sn_store_step(struct sn_store *s, const struct sn_step_ask *ask, enum sn_ste
                   char ret_journal_id[32], struct sn_error *err)
 {
     static const char *const words[] = { "ok", "lost", "superseded", "conflict", "unsure" };
-    struct key c = key_of("c", ask->owner);
-    struct key o = key_of("o", ask->routing_uid);
-    struct key d = key_of("d", ask->uid);
-    struct key j = key_of("j", ask->routing_uid);
-    struct key e = key_of("e", ask->event);
+    struct sn_redis_key c = sn_redis_key("c", ask->owner);
+    struct sn_redis_key o = sn_redis_key("o", ask->routing_uid);
+    struct sn_redis_key d = sn_redis_key("d", ask->uid);
+    struct sn_redis_key j = sn_redis_key("j", ask->routing_uid);
+    struct sn_redis_key e = sn_redis_key("e", ask->event);
     struct claim_keys k = claim_keys_of(ask->uid, ask->claims);
     struct sn_redis_args a = { 0 };
     char *record = json_dumps(ask->record, JSON_COMPACT | JSON_SORT_KEYS);
     redisReply *r;
-    int what = -1;
+    int what;
 
     if (record == NULL)
         return sn_error_oom(err);
@@ -359,7 +334,7 @@ int sn_store_step(struct sn_store *s, const struct sn_step_ask *ask, enum sn_ste
     sn_redis_arg(&a, d.text);
     sn_redis_arg(&a, j.text);
     sn_redis_arg(&a, e.text);
-    sn_redis_arg(&a, WHOLE);
+    sn_redis_arg(&a, SN_REDIS_WHOLE);
     add_claim_keys(&a, &k);
     sn_redis_arg(&a, ask->worker);
     sn_redis_arg_int(&a, ask->epoch);
@@ -379,10 +354,7 @@ int sn_store_step(struct sn_store *s, const struct sn_step_ask *ask, enum sn_ste
     free(record);
     if (r == NULL)
         return -1;
-    for (int i = 0; i < (int)(sizeof(words) / sizeof(words[0])); i++) {
-        if (strcmp(sn_redis_text(r, 0), words[i]) == 0)
-            what = i;
-    }
+    what = sn_redis_word(r, words, COUNT(words));
     ret_other[0] = '\0';
     ret_journal_id[0] = '\0';
     if (what == SN_STEP_OK)
@@ -399,7 +371,7 @@ int sn_store_step(struct sn_store *s, const struct sn_step_ask *ask, enum sn_ste
 int sn_store_journal(struct sn_store *s, const struct sn_step_ask *ask, const char *dir, const char *verdict, int ms, const char *text,
                      char ret_journal_id[32], struct sn_error *err)
 {
-    struct key j = key_of("j", ask->routing_uid);
+    struct sn_redis_key j = sn_redis_key("j", ask->routing_uid);
     struct sn_redis_args a = { 0 };
     redisReply *r;
 
@@ -439,7 +411,7 @@ int sn_store_journal(struct sn_store *s, const struct sn_step_ask *ask, const ch
 int sn_store_record(struct sn_store *s, const char *owner, int64_t generation, const char *uid, const json_t *record,
                     const json_t *unclaim, struct sn_error *err)
 {
-    struct key c = key_of("c", owner);
+    struct sn_redis_key c = sn_redis_key("c", owner);
     struct claim_keys k = claim_keys_of(uid, unclaim);
     struct sn_redis_args a = { 0 };
     char *text = record != NULL ? json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS) : strdup("");
@@ -463,7 +435,7 @@ int sn_store_record(struct sn_store *s, const char *owner, int64_t generation, c
 
 int sn_store_clean(struct sn_store *s, const char *uid, int64_t epoch, struct sn_error *err)
 {
-    struct key d = key_of("d", uid);
+    struct sn_redis_key d = sn_redis_key("d", uid);
     struct sn_redis_args a = { 0 };
     redisReply *r;
 
@@ -478,34 +450,25 @@ int sn_store_clean(struct sn_store *s, const char *uid, int64_t epoch, struct sn
 
 int sn_store_dirty(struct sn_store *s, const char *uid, bool *ret_dirty, struct sn_error *err)
 {
-    struct key d = key_of("d", uid);
-    struct sn_redis_args a = { 0 };
-    redisReply *r;
+    struct sn_redis_key d = sn_redis_key("d", uid);
 
-    sn_redis_arg(&a, "EXISTS");
-    sn_redis_arg(&a, d.text);
-    r = sn_redis_call(s, &a, err);
-    if (r == NULL)
-        return -1;
-    *ret_dirty = r->type == REDIS_REPLY_INTEGER && r->integer == 1;
-    freeReplyObject(r);
-    return 0;
+    return exists(s, d.text, ret_dirty, err);
 }
 
 int sn_store_claim(struct sn_store *s, const char *event, int replay, const char *routing_uid, const char *worker, int64_t epoch,
                    const char *outcome, const char *result, enum sn_claim *ret, char **ret_stored, struct sn_error *err)
 {
     static const char *const words[] = { "claimed", "stored", "lost", "unsure" };
-    struct key e = key_of("e", event);
-    struct key o = key_of("o", routing_uid);
+    struct sn_redis_key e = sn_redis_key("e", event);
+    struct sn_redis_key o = sn_redis_key("o", routing_uid);
     struct sn_redis_args a = { 0 };
     redisReply *r;
-    int what = -1;
+    int what;
     int rc = 0;
 
     sn_redis_arg(&a, e.text);
     sn_redis_arg(&a, o.text);
-    sn_redis_arg(&a, WHOLE);
+    sn_redis_arg(&a, SN_REDIS_WHOLE);
     sn_redis_arg_int(&a, replay);
     sn_redis_arg(&a, worker);
     sn_redis_arg_int(&a, epoch);
@@ -517,10 +480,7 @@ int sn_store_claim(struct sn_store *s, const char *event, int replay, const char
     if (r == NULL)
         return -1;
     *ret_stored = NULL;
-    for (int i = 0; i < (int)(sizeof(words) / sizeof(words[0])); i++) {
-        if (strcmp(sn_redis_text(r, 0), words[i]) == 0)
-            what = i;
-    }
+    what = sn_redis_word(r, words, COUNT(words));
     if (what < 0) {
         rc = odd("claim", err);
     } else {
@@ -535,7 +495,7 @@ int sn_store_claim(struct sn_store *s, const char *event, int replay, const char
 int sn_store_journal_read(struct sn_store *s, const char *routing_uid, void (*each)(void *arg, const json_t *entry), void *arg,
                           struct sn_error *err)
 {
-    struct key j = key_of("j", routing_uid);
+    struct sn_redis_key j = sn_redis_key("j", routing_uid);
     char from[32] = "-";
 
     for (;;) {
@@ -547,7 +507,7 @@ int sn_store_journal_read(struct sn_store *s, const char *routing_uid, void (*ea
         sn_redis_arg(&a, from);
         sn_redis_arg(&a, "+");
         sn_redis_arg(&a, "COUNT");
-        sn_redis_arg(&a, "200");
+        sn_redis_arg_int(&a, JOURNAL_PAGE);
         r = sn_redis_call(s, &a, err);
         if (r == NULL)
             return -1;
@@ -565,22 +525,22 @@ int sn_store_journal_read(struct sn_store *s, const char *routing_uid, void (*ea
             json_decref(e);
         }
         freeReplyObject(r);
-        if (n < 200)
+        if (n < JOURNAL_PAGE)
             return 0;
     }
 }
 
 int sn_store_journal_drop(struct sn_store *s, const char *routing_uid, const char *const *ids, size_t n, struct sn_error *err)
 {
-    struct key j = key_of("j", routing_uid);
+    struct sn_redis_key j = sn_redis_key("j", routing_uid);
 
     for (size_t i = 0; i < n;) {
         struct sn_redis_args a = { 0 };
         sn_redis_arg(&a, "XDEL");
         sn_redis_arg(&a, j.text);
-        for (int m = 0; m < 50 && i < n; m++)
+        for (int m = 0; m < JOURNAL_DROP_PAGE && i < n; m++)
             sn_redis_arg(&a, ids[i++]);
-        if (run_plain(s, &a, err) != 0)
+        if (sn_redis_plain(s, &a, err) != 0)
             return -1;
     }
     return 0;
@@ -588,7 +548,7 @@ int sn_store_journal_drop(struct sn_store *s, const char *routing_uid, const cha
 
 int sn_store_gate_put(struct sn_store *s, const char *uid, const json_t *gate, struct sn_error *err)
 {
-    struct key g = key_of("g", uid);
+    struct sn_redis_key g = sn_redis_key("g", uid);
     struct sn_redis_args a = { 0 };
     const char *field;
     json_t *value;
@@ -602,12 +562,12 @@ int sn_store_gate_put(struct sn_store *s, const char *uid, const json_t *gate, s
         else
             sn_redis_arg(&a, json_is_string(value) ? json_string_value(value) : "");
     }
-    return run_plain(s, &a, err);
+    return sn_redis_plain(s, &a, err);
 }
 
 int sn_store_gate_get(struct sn_store *s, const char *uid, json_t **ret, struct sn_error *err)
 {
-    struct key g = key_of("g", uid);
+    struct sn_redis_key g = sn_redis_key("g", uid);
     struct sn_redis_args a = { 0 };
     redisReply *r;
     json_t *gate = NULL;

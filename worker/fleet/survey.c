@@ -7,16 +7,13 @@
 
 #include "worker/fleet/redis.h"
 
-#define PREFIX "sn:1:"
-
 static redisReply *ask(struct sn_store *s, const char *verb, const char *kind, const char *name, struct sn_error *err)
 {
     struct sn_redis_args a = { 0 };
-    char key[256];
+    struct sn_redis_key key = sn_redis_key(kind, name);
 
-    (void)snprintf(key, sizeof(key), PREFIX "%s%s", kind, name);
     sn_redis_arg(&a, verb);
-    sn_redis_arg(&a, key);
+    sn_redis_arg(&a, key.text);
     return sn_redis_call(s, &a, err);
 }
 
@@ -52,7 +49,7 @@ static int mark_alive(struct sn_store *s, json_t *owner, struct sn_error *err)
     if (worker == NULL)
         return 0;
     (void)json_object_set_new(owner, "released", json_boolean(released != NULL && strcmp(released, "1") == 0));
-    r = ask(s, "EXISTS", "w:", worker, err);
+    r = ask(s, "EXISTS", "w", worker, err);
     if (r == NULL)
         return -1;
     (void)json_object_set_new(owner, "alive", json_boolean(r->integer == 1));
@@ -62,11 +59,11 @@ static int mark_alive(struct sn_store *s, json_t *owner, struct sn_error *err)
 
 int sn_survey_device(struct sn_store *s, const char *uid, json_t **ret, struct sn_error *err)
 {
-    json_t *owner = hash(s, "o:", uid, (const char *const[]){ "epoch", NULL }, err);
+    json_t *owner = hash(s, "o", uid, (const char *const[]){ "epoch", NULL }, err);
     json_t *gate =
-        owner != NULL ? hash(s, "g:", uid, (const char *const[]){ "since", "until", "probe", NULL }, err) : NULL;
+        owner != NULL ? hash(s, "g", uid, (const char *const[]){ "since", "until", "probe", NULL }, err) : NULL;
     json_t *unsaved =
-        gate != NULL ? hash(s, "d:", uid, (const char *const[]){ "epoch", "since", "writes", NULL }, err) : NULL;
+        gate != NULL ? hash(s, "d", uid, (const char *const[]){ "epoch", "since", "writes", NULL }, err) : NULL;
 
     if (unsaved == NULL || mark_alive(s, owner, err) != 0) {
         json_decref(owner);
@@ -81,7 +78,7 @@ int sn_survey_device(struct sn_store *s, const char *uid, json_t **ret, struct s
 /* Reads one session; it may have expired since its key was seen. */
 static int add_worker(struct sn_store *s, const char *worker, json_t *workers, struct sn_error *err)
 {
-    redisReply *r = ask(s, "GET", "w:", worker, err);
+    redisReply *r = ask(s, "GET", "w", worker, err);
     json_t *session;
 
     if (r == NULL)
@@ -109,7 +106,7 @@ static int scan(struct sn_store *s, char cursor[32], json_t *workers, struct sn_
     sn_redis_arg(&a, "SCAN");
     sn_redis_arg(&a, cursor);
     sn_redis_arg(&a, "MATCH");
-    sn_redis_arg(&a, PREFIX "w:*");
+    sn_redis_arg(&a, SN_REDIS_PREFIX "w:*");
     sn_redis_arg(&a, "COUNT");
     sn_redis_arg(&a, "1000");
     r = sn_redis_call(s, &a, err);
@@ -117,8 +114,8 @@ static int scan(struct sn_store *s, char cursor[32], json_t *workers, struct sn_
         return -1;
     for (size_t i = 0; rc == 0 && r->elements == 2 && i < r->element[1]->elements; i++) {
         const char *key = sn_redis_text(r->element[1], i);
-        if (strlen(key) > strlen(PREFIX "w:"))
-            rc = add_worker(s, key + strlen(PREFIX "w:"), workers, err);
+        if (strlen(key) > strlen(SN_REDIS_PREFIX "w:"))
+            rc = add_worker(s, key + strlen(SN_REDIS_PREFIX "w:"), workers, err);
     }
     (void)snprintf(cursor, 32, "%s", sn_redis_text(r, 0));
     freeReplyObject(r);
