@@ -120,11 +120,7 @@ static void look_at_fleet(const struct sn_fleet *f, struct sn_metrics *m)
                    oldest > 0 ? (double)(sn_clock_mono_ms() - oldest) / 1000 : 0);
     for (size_t i = 0; i < f->devices_n; i++) {
         struct sn_device *d = &f->devices[i];
-        bool open;
-        (void)pthread_mutex_lock(&d->lock);
-        open = sn_gate_is_open(&d->gate);
-        (void)pthread_mutex_unlock(&d->lock);
-        sn_measure_set(m, SN_MEASURE_DEVICE_GATE_OPEN, d->target->id, open);
+        sn_measure_set(m, SN_MEASURE_DEVICE_GATE_OPEN, d->target->id, sn_device_is_open(d));
         sn_measure_set(m, SN_MEASURE_DEVICE_OWNED, d->target->id, atomic_load(&d->owned));
         sn_measure_set(m, SN_MEASURE_DEVICE_UNSAVED_WRITES, d->target->id, (double)atomic_load(&d->unsaved));
         sn_measure_set(m, SN_MEASURE_DEVICE_SESSION_WARM, d->target->id, atomic_load(&d->warm_since_ms) != 0);

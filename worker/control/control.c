@@ -254,9 +254,7 @@ static void paused_on_lane(struct sn_lane_thread *t, void *arg)
         said = "its sessions close within a second";
 
     sn_lane_close_session(t, 500);
-    (void)pthread_mutex_lock(&q->device->lock);
-    gate = q->device->gate;
-    (void)pthread_mutex_unlock(&q->device->lock);
+    gate = sn_device_gate(q->device);
     reply(q, "answer", true,
           json_pack("{s:s, s:o, s:i, s:s}", "device", q->device->target->id, "gate", gate_body(&gate), "unsaved",
                     atomic_load(&q->device->unsaved), "session", said));
@@ -311,11 +309,8 @@ static void ask_show(struct question *q)
     struct sn_device *d = q->device;
     int ready;
     int unsaved_jobs;
-    struct sn_gate copy;
+    struct sn_gate copy = sn_device_gate(d);
 
-    (void)pthread_mutex_lock(&d->lock);
-    copy = d->gate;
-    (void)pthread_mutex_unlock(&d->lock);
     sn_lane_counts(d->lane, &ready, &unsaved_jobs);
     reply(q, "answer", true,
           json_pack("{s:s, s:s, s:o, s:I, s:i, s:i, s:i, s:o}", "device", d->target->id, "driver", d->driver->name, "gate", gate_body(&copy),

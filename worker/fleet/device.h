@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A target as this worker lives with it: inventory entry, driver, gate, ownership, lane.
- * `lock` guards everything that is marked (l); atomics are read by lanes without it.
+ * A target as this worker lives with it: inventory entry, driver, gate, ownership, lane. Made by sn_fleet_init(), never removed
+ * while the process lives.
+ * Thread: any. `lock` guards everything that is marked (l), and may be held while the consumer's lock is taken, never the other way
+ * round; atomics are read by lanes without it. own, ready_ms, rival, rival_seen_alive and orphans_read are written by the keeper
+ * alone, which therefore reads them without the lock.
  */
 #ifndef SN_WORKER_FLEET_DEVICE_H
 #define SN_WORKER_FLEET_DEVICE_H
@@ -46,6 +49,15 @@ struct sn_device {
     atomic_int unsaved;             /* writes since the last verified save */
     atomic_llong warm_since_ms;     /* wall clock, 0 = no session */
 };
+
+/* The gate as it is now. */
+struct sn_gate sn_device_gate(struct sn_device *d);
+bool sn_device_is_open(struct sn_device *d);
+bool sn_device_is_paused(struct sn_device *d); /* until a person opens it, or the brake */
+bool sn_device_may_save(struct sn_device *d);
+/* May this worker have sessions with it? An exclusive device has few, often one: whoever does not own it leaves it to the owner, for
+ * reading too. */
+bool sn_device_is_ours(struct sn_device *d);
 
 static inline bool sn_device_is_exclusive(const struct sn_device *d)
 {

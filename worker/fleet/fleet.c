@@ -113,6 +113,20 @@ void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *d, const cha
     sn_fleet_update_consuming(fleet, d);
 }
 
+void sn_fleet_gate_failure(struct sn_fleet *fleet, struct sn_device *d, const char *code, const char *contract)
+{
+    bool closed;
+
+    (void)pthread_mutex_lock(&d->lock);
+    closed = sn_gate_failure(&d->gate, &fleet->conf.gate, code, contract, sn_clock_wall_ms());
+    (void)pthread_mutex_unlock(&d->lock);
+    if (!closed)
+        return;
+    sn_measure_add(fleet->metrics, SN_MEASURE_DEVICE_GATE_CLOSINGS, d->target->id, 1);
+    sn_log(fleet->log, SN_LOG_ERROR, "gate", "closed until a person looks: equal failures", "device", d->target->id, "code", code, NULL);
+    sn_fleet_update_consuming(fleet, d);
+}
+
 void sn_fleet_gate_opened(struct sn_fleet *fleet, struct sn_device *d, const char *why)
 {
     (void)pthread_mutex_lock(&d->lock);

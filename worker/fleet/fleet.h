@@ -2,6 +2,7 @@
 /*
  * What all threads of one worker share: settings, the devices of the inventory, the lease, the roads out. Made by main before the
  * first thread starts and freed after the last one ended; immutable but for what is atomic or has its own lock.
+ * Thread: any, except init and fini (main).
  */
 #ifndef SN_WORKER_FLEET_FLEET_H
 #define SN_WORKER_FLEET_FLEET_H
@@ -66,7 +67,7 @@ struct sn_fleet {
     atomic_ullong jobs_done;
 };
 
-/* Devices from the inventory. Refuses a driver that is not built in, with the line. */
+/* Devices of fleet->inventory, which is set before. Refuses a driver that is not built in, with the line. */
 int sn_fleet_init(struct sn_fleet *fleet, struct sn_error *err) SN_MUSTCHECK;
 void sn_fleet_fini(struct sn_fleet *fleet);
 struct sn_device *sn_fleet_device(const struct sn_fleet *fleet, const char *id);
@@ -78,8 +79,10 @@ bool sn_fleet_may_write(const struct sn_fleet *fleet, const struct sn_device *ro
 /* Tells the consumer what to consume: owned, ready, gate open, not stopping. Any thread. */
 void sn_fleet_update_consuming(struct sn_fleet *fleet, struct sn_device *device);
 
-/* Gate changes, with log and a copy for silverctl (Redis). store may be NULL (then the keeper writes it at its next turn). */
+/* Gate changes: log, metric, what the consumer is told. The keeper writes the copy in Redis at its next turn. Any thread. */
 void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *device, const char *code, const char *why, bool person);
+/* A job failed for good; closes the gate when it was one equal failure too many. */
+void sn_fleet_gate_failure(struct sn_fleet *fleet, struct sn_device *device, const char *code, const char *contract);
 void sn_fleet_gate_opened(struct sn_fleet *fleet, struct sn_device *device, const char *why);
 
 #endif

@@ -12,21 +12,10 @@
 /* A run starts from nothing: steps of an earlier attempt in this process are forgotten. */
 static void reset(struct sn_job *job)
 {
-    for (int i = 0; i < job->steps_n; i++) {
-        struct sn_step *s = &job->steps[i];
-        sn_verdict_fini(&s->verdict);
-        json_decref(s->key);
-        json_decref(s->holds);
-        json_decref(s->reality);
-        json_decref(s->record);
-        json_decref(s->plan);
-    }
+    sn_job_drop_steps(job);
     sn_buf_fini(&job->raw);
     json_decref(job->follow_ups);
     job->follow_ups = NULL;
-    memset(job->steps, 0, sizeof(job->steps));
-    job->steps_n = 0;
-    job->at = 0;
     job->undoing = false;
     atomic_store(&job->unconfirmed, false);
 }

@@ -67,10 +67,8 @@ struct sn_job *sn_job_new(struct sn_delivery *delivery, struct sn_event *event, 
     return job;
 }
 
-void sn_job_free(struct sn_job *job)
+void sn_job_drop_steps(struct sn_job *job)
 {
-    if (job == NULL)
-        return;
     for (int i = 0; i < job->steps_n; i++) {
         struct sn_step *s = &job->steps[i];
         sn_verdict_fini(&s->verdict);
@@ -80,6 +78,16 @@ void sn_job_free(struct sn_job *job)
         json_decref(s->record);
         json_decref(s->plan);
     }
+    memset(job->steps, 0, sizeof(job->steps));
+    job->steps_n = 0;
+    job->at = 0;
+}
+
+void sn_job_free(struct sn_job *job)
+{
+    if (job == NULL)
+        return;
+    sn_job_drop_steps(job);
     sn_verdict_fini(&job->cause);
     json_decref(job->entries);
     json_decref(job->follow_ups);
@@ -132,23 +140,16 @@ void sn_job_list_push(struct sn_job_list *l, struct sn_job *job)
     l->n++;
 }
 
-static bool match_any(const struct sn_job *job, const void *arg)
-{
-    (void)job;
-    (void)arg;
-    return true;
-}
-
 struct sn_job *sn_job_list_pop(struct sn_job_list *l)
 {
-    return sn_job_list_take(l, match_any, NULL);
+    return sn_job_list_take(l, NULL, NULL);
 }
 
 struct sn_job *sn_job_list_take(struct sn_job_list *l, bool (*match)(const struct sn_job *job, const void *arg), const void *arg)
 {
     for (struct sn_job **p = &l->first; *p != NULL; p = &(*p)->next) {
         struct sn_job *job = *p;
-        if (!match(job, arg))
+        if (match != NULL && !match(job, arg))
             continue;
         *p = job->next;
         if (l->last == &job->next)

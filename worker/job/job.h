@@ -6,6 +6,8 @@
  *
  * and has exactly one owner at a time: the thread in whose list it stands. sn_job_enter() is the only function that changes its state;
  * it checks that the way is legal and logs it. Picture: docs/architecture.md.
+ * Thread: the job's owner for everything here, but for the atomics: lost is set by the consume thread, confirms, unconfirmed and copied
+ * are moved by the publisher too. The job owns what it points to unless a field says otherwise.
  */
 #ifndef SN_WORKER_JOB_JOB_H
 #define SN_WORKER_JOB_JOB_H
@@ -143,6 +145,8 @@ struct sn_job {
 /* Makes a job from a delivery (takes it) or an event for a plan (takes it). NULL on memory (then what was given is freed). */
 struct sn_job *sn_job_new(struct sn_delivery *delivery, struct sn_event *event, struct sn_inventory *inv, const struct sn_log *log);
 void sn_job_free(struct sn_job *job);
+/* The job has no steps again, as before its admission. Its owner. */
+void sn_job_drop_steps(struct sn_job *job);
 /* The only way to change the state. An illegal way is a bug of ours: logged as error, and the state is set nevertheless. */
 void sn_job_enter(struct sn_job *job, enum sn_job_state state);
 bool sn_job_may_enter(enum sn_job_state from, enum sn_job_state to);
@@ -166,7 +170,7 @@ struct sn_job_list {
 void sn_job_list_init(struct sn_job_list *l);
 void sn_job_list_push(struct sn_job_list *l, struct sn_job *job);
 struct sn_job *sn_job_list_pop(struct sn_job_list *l);
-/* Takes the first for which match() is true; NULL when there is none. */
+/* Takes the first for which match() is true (match NULL: the first); NULL when there is none. */
 struct sn_job *sn_job_list_take(struct sn_job_list *l, bool (*match)(const struct sn_job *job, const void *arg), const void *arg);
 
 #endif

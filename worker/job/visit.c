@@ -80,16 +80,6 @@ static size_t cut_at(const char *text, size_t max)
     return max;
 }
 
-static bool is_paused(struct sn_device *d)
-{
-    bool paused;
-
-    (void)pthread_mutex_lock(&d->lock);
-    paused = d->gate.state == SN_GATE_PERSON;
-    (void)pthread_mutex_unlock(&d->lock);
-    return paused;
-}
-
 static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *ret)
 {
     struct visit *v = arg;
@@ -105,7 +95,7 @@ static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *r
         sn_verdict_set(ret, SN_LOST, "core.lease-lost", "the lease of %s is over", v->job->device->target->id);
         return;
     }
-    if (is_paused(v->step->device)) {
+    if (sn_device_is_paused(v->step->device)) {
         sn_verdict_set(ret, SN_TRANSIENT_DEVICE, "person.pause", "a person paused %s", v->step->target->id);
         return;
     }
@@ -410,17 +400,9 @@ static void fail(struct visit *v)
 {
     struct sn_job *job = v->job;
     struct sn_step *s = v->step;
-    bool closed;
 
     s->state = SN_STEP_FAILED;
-    (void)pthread_mutex_lock(&s->device->lock);
-    closed = sn_gate_failure(&s->device->gate, &v->fleet->conf.gate, s->verdict.code, job->event->ref, sn_clock_wall_ms());
-    (void)pthread_mutex_unlock(&s->device->lock);
-    if (closed) {
-        sn_log(v->fleet->log, SN_LOG_ERROR, "gate", "closed until a person looks: equal failures", "device", s->target->id, "code",
-               s->verdict.code, NULL);
-        sn_fleet_update_consuming(v->fleet, s->device);
-    }
+    sn_fleet_gate_failure(v->fleet, s->device, s->verdict.code, job->event->ref);
     sn_recipe_failed(job);
     proceed(v->t, job);
 }
@@ -654,27 +636,20 @@ void sn_visit_saved(struct sn_lane_thread *t, struct sn_job *job)
     proceed(t, job);
 }
 
-void sn_visit_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job)
-{
-    sn_finish_tell_unsaved(t, job);
-}
-
 void sn_visit_gate_closed(struct sn_lane_thread *t, struct sn_job *job)
 {
     struct sn_step *s = &job->steps[job->at];
 
-    if (job->dry) {
-        sn_verdict_set(&s->verdict, SN_UNREACHABLE, "core.gate-closed", "the gate of %s is closed", s->target->id);
-        sn_verdict_arg(&s->verdict, "target", s->target->id);
-        s->state = SN_STEP_FAILED;
-        proceed(t, job);
-        return;
-    }
-    if (s->device == job->device) {
+    if (!job->dry && s->device == job->device) {
         sn_finish_give_back(t, job);
         return;
     }
     sn_verdict_set(&s->verdict, SN_UNREACHABLE, "core.gate-closed", "the gate of %s is closed", s->target->id);
     sn_verdict_arg(&s->verdict, "target", s->target->id);
+    if (job->dry) {
+        s->state = SN_STEP_FAILED;
+        proceed(t, job);
+        return;
+    }
     postpone(t, job, s);
 }

@@ -16,8 +16,6 @@ void sn_visit_step(struct sn_lane_thread *t, struct sn_job *job);
 /* The group was saved in the lane's present session. What was read in it is on the disk: steps[at] (a commit) is done. What was read in an
  * earlier one is read again: between two sessions the device may have restarted with an older configuration. */
 void sn_visit_saved(struct sn_lane_thread *t, struct sn_job *job);
-/* Says that the job is done on the network and waits for the save. */
-void sn_visit_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job);
 /* steps[at] cannot be visited now: its gate is closed. */
 void sn_visit_gate_closed(struct sn_lane_thread *t, struct sn_job *job);
 

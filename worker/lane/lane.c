@@ -97,17 +97,6 @@ static bool may_write(void *arg)
     return sn_fleet_may_write(t->lane->fleet, t->routing, t->epoch); /* nobody's errand: no write */
 }
 
-/* An exclusive device has few sessions, often one: whoever does not own it leaves it to the owner, for reading too. */
-static bool is_ours(struct sn_device *d)
-{
-    bool ours;
-
-    (void)pthread_mutex_lock(&d->lock);
-    ours = !sn_device_is_exclusive(d) || d->own != SN_OWN_NONE;
-    (void)pthread_mutex_unlock(&d->lock);
-    return ours;
-}
-
 static int not_ours(const struct sn_device *d, struct sn_verdict *ret)
 {
     sn_verdict_set(ret, SN_LOST, "core.ownership-lost", "%s is not this worker's any more", d->target->id);
@@ -124,13 +113,13 @@ int sn_lane_session(struct sn_lane_thread *t, int64_t deadline_ms, struct sn_ver
 
     if (t->session != NULL)
         return 0;
-    if (!is_ours(d))
+    if (!sn_device_is_ours(d))
         return not_ours(d, ret);
     if (d->driver->open(&env, connect_by < deadline_ms ? connect_by : deadline_ms, &t->session, ret) != 0) {
         t->session = NULL;
         return -1;
     }
-    if (!is_ours(d)) { /* lost during the login, when the keeper had no socket to shut down */
+    if (!sn_device_is_ours(d)) { /* lost during the login, when the keeper had no socket to shut down */
         d->driver->close(t->session, 0);
         t->session = NULL;
         return not_ours(d, ret);
@@ -198,30 +187,10 @@ void sn_lane_carry_on(struct sn_lane_thread *t, struct sn_job *job)
     }
 }
 
-bool sn_lane_gate_is_open(struct sn_device *d)
-{
-    bool open;
-
-    (void)pthread_mutex_lock(&d->lock);
-    open = sn_gate_is_open(&d->gate);
-    (void)pthread_mutex_unlock(&d->lock);
-    return open;
-}
-
 /* Admitted under an ownership that is over: the new owner has it, and perhaps a session too. */
 static bool is_disowned(const struct sn_job *job)
 {
     return !job->dry && (!atomic_load(&job->device->owned) || atomic_load(&job->device->epoch) != job->epoch);
-}
-
-bool sn_lane_may_save(struct sn_device *d)
-{
-    bool may;
-
-    (void)pthread_mutex_lock(&d->lock);
-    may = sn_gate_may_save(&d->gate);
-    (void)pthread_mutex_unlock(&d->lock);
-    return may;
 }
 
 /* One job: admission at the front, a visit or a place in the save group at a target. */
@@ -237,11 +206,11 @@ static void take_job(struct sn_lane_thread *t, struct sn_job *job)
         sn_visit_admit(t, job);
     } else if (is_disowned(job)) {
         sn_finish_give_back(t, job);
-    } else if (job->steps[job->at].commit ? !sn_lane_may_save(lane->device) : !sn_lane_gate_is_open(lane->device)) {
+    } else if (job->steps[job->at].commit ? !sn_device_may_save(lane->device) : !sn_device_is_open(lane->device)) {
         sn_visit_gate_closed(t, job);
     } else if (job->steps[job->at].commit) {
         if (atomic_load(&lane->device->unsaved) > 0)
-            sn_visit_tell_unsaved(t, job);
+            sn_finish_tell_unsaved(t, job);
         keep_unsaved(t, job);
         return;
     } else {
@@ -304,16 +273,6 @@ static int64_t next_due_ms(const struct sn_lane_thread *t, int64_t now)
     return due;
 }
 
-static bool is_paused(struct sn_device *d)
-{
-    bool paused;
-
-    (void)pthread_mutex_lock(&d->lock);
-    paused = d->gate.state == SN_GATE_PERSON;
-    (void)pthread_mutex_unlock(&d->lock);
-    return paused;
-}
-
 /* Waits for something to do; reads what an idle session says meanwhile. */
 static void wait_turn(struct sn_lane_thread *t)
 {
@@ -332,9 +291,9 @@ static void wait_turn(struct sn_lane_thread *t)
         lane->device->driver->idle(t->session) != 0)
         sn_lane_close_session(t, 0);
     now = sn_clock_mono_ms();
-    if (t->session != NULL && !is_ours(lane->device))
+    if (t->session != NULL && !sn_device_is_ours(lane->device))
         sn_lane_close_session(t, 0);
-    if (t->session != NULL && is_paused(lane->device))
+    if (t->session != NULL && sn_device_is_paused(lane->device))
         sn_lane_close_session(t, 500); /* each thread of a pool has a session of its own */
     if (t->session != NULL && now - t->last_used_ms > lane->fleet->conf.idle_close_ms)
         sn_lane_close_session(t, 1000);

@@ -26,8 +26,6 @@ struct sn_lane {
     int64_t stray_since_ms;         /* unsaved writes that no job in the group asks for; 0 = none */
 };
 
-bool sn_lane_gate_is_open(struct sn_device *d);
-bool sn_lane_may_save(struct sn_device *d);
 /* Saves when it is due; true when something was done. */
 bool sn_lane_save_if_due(struct sn_lane_thread *t, bool now);
 /* Probes a closed gate when it is time; true when something was done. */

@@ -75,22 +75,15 @@ out:
     return rc;
 }
 
-static bool is_any(const struct sn_job *job, const void *arg)
-{
-    (void)job;
-    (void)arg;
-    return true;
-}
-
 /* Its delivery is somebody else's by now, or soon would be. */
-static bool is_held_too_long(const struct sn_job *job, const void *arg)
+static bool must_go_back(const struct sn_job *job, const void *arg)
 {
     const int64_t *since = arg;
 
     return atomic_load(&job->lost) || job->received_ms < *since;
 }
 
-/* What was written is on record (the device stays dirty), the jobs come again. */
+/* What was written is on record (the device stays dirty), the jobs come again. match NULL: all of them. */
 static void give_back_unsaved(struct sn_lane_thread *t, bool (*match)(const struct sn_job *job, const void *arg), const void *arg)
 {
     struct sn_lane *lane = t->lane;
@@ -111,7 +104,7 @@ static void save_later(struct sn_lane_thread *t)
     int64_t since = now - t->lane->fleet->conf.hold_max_ms;
 
     t->lane->save_not_before_ms = now + SAVE_RETRY_MS;
-    give_back_unsaved(t, is_held_too_long, &since);
+    give_back_unsaved(t, must_go_back, &since);
 }
 
 /* Writes whose job went elsewhere to wait (the ladder, another worker's event): nobody asks for their save, a reboot would undo them all the
@@ -121,7 +114,7 @@ static bool save_stray_writes(struct sn_lane_thread *t)
     struct sn_lane *lane = t->lane;
     int64_t now = sn_clock_mono_ms();
 
-    if (atomic_load(&lane->device->unsaved) == 0 || !sn_lane_may_save(lane->device) || !atomic_load(&lane->device->owned)) {
+    if (atomic_load(&lane->device->unsaved) == 0 || !sn_device_may_save(lane->device) || !atomic_load(&lane->device->owned)) {
         lane->stray_since_ms = 0;
         return false;
     }
@@ -146,8 +139,8 @@ bool sn_lane_save_if_due(struct sn_lane_thread *t, bool now)
     if (lane->unsaved.n == 0)
         return save_stray_writes(t);
     /* A closed gate forbids the save too; and of a device that is not ours any more the new owner saves what we wrote. */
-    if (!sn_lane_may_save(lane->device) || !atomic_load(&lane->device->owned)) {
-        give_back_unsaved(t, is_any, NULL);
+    if (!sn_device_may_save(lane->device) || !atomic_load(&lane->device->owned)) {
+        give_back_unsaved(t, NULL, NULL);
         return true;
     }
     if (!now && !is_due(lane, sn_clock_mono_ms()))
