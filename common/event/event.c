@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/json.h"
 #include "common/base/text.h"
 #include "common/event/internal.h"
 #include "common/schema/doc.h"
@@ -108,19 +109,12 @@ static int check_shape(struct reading *r)
 
 /* --- meaning --- */
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-
-    return text != NULL ? text : "";
-}
-
 static int check_source(struct reading *r, struct sn_event *ev)
 {
     const json_t *source = json_object_get(r->body, "source");
 
-    (void)snprintf(ev->ns, sizeof ev->ns, "%s/%s", text_of(source, "system"), text_of(source, "database"));
-    (void)snprintf(ev->user, sizeof ev->user, "%s", text_of(source, "user"));
+    (void)snprintf(ev->ns, sizeof ev->ns, "%s/%s", sn_json_text(source, "system"), sn_json_text(source, "database"));
+    (void)snprintf(ev->user, sizeof ev->user, "%s", sn_json_text(source, "user"));
     if (r->policy->sources == NULL)
         return 0;
     for (size_t i = 0; r->policy->sources[i] != NULL; i++) {
@@ -152,9 +146,9 @@ static int check_addresses(struct reading *r)
 {
     const json_t *access = json_object_get(json_object_get(r->body, "service"), "access");
     const json_t *key = json_object_get(json_object_get(r->body, "command"), "key");
-    const char *prefix = text_of(access, "ipv6_prefix");
-    const char *delegated = text_of(access, "ipv6_delegated");
-    const char *client = text_of(key, "address");
+    const char *prefix = sn_json_text(access, "ipv6_prefix");
+    const char *delegated = sn_json_text(access, "ipv6_delegated");
+    const char *client = sn_json_text(key, "address");
 
     if (*prefix != '\0' && !is_network(prefix, AF_INET6, false))
         return refuse(r, false, "event.address", "/service/access/ipv6_prefix", "not an IPv6 prefix");
@@ -173,9 +167,9 @@ static bool is_time(const char *text, int64_t *ret_ms)
 
 static int check_times(struct reading *r, struct sn_event *ev)
 {
-    if (!is_time(text_of(r->body, "occurred_at"), &ev->occurred_ms))
+    if (!is_time(sn_json_text(r->body, "occurred_at"), &ev->occurred_ms))
         return refuse(r, false, "event.time", "/occurred_at", "no such time");
-    if (ev->command != NULL && !is_time(text_of(ev->command, "not_after"), &ev->not_after_ms))
+    if (ev->command != NULL && !is_time(sn_json_text(ev->command, "not_after"), &ev->not_after_ms))
         return refuse(r, false, "event.time", "/command/not_after", "no such time");
     return 0;
 }
@@ -194,7 +188,7 @@ static int check_services(struct reading *r, const struct sn_event *ev)
                              json_integer_value(json_object_get(a, "user_vlan")) ==
                                  json_integer_value(json_object_get(b, "user_vlan"));
             char path[64];
-            if (!same_flow && strcmp(text_of(a, "name"), text_of(b, "name")) != 0)
+            if (!same_flow && strcmp(sn_json_text(a, "name"), sn_json_text(b, "name")) != 0)
                 continue;
             (void)snprintf(path, sizeof path, "/service/onu/services/%zu", i);
             return refuse(r, false, "event.duplicate-service", path, "same name or flow as an earlier service");
@@ -216,7 +210,7 @@ static const struct {
 
 static void read_state(struct sn_event *ev)
 {
-    const char *state = text_of(ev->service, "state");
+    const char *state = sn_json_text(ev->service, "state");
 
     ev->state = SN_STATE_ACTIVE;
     if (strcmp(state, "suspended") == 0)
@@ -237,10 +231,10 @@ static void read_names(struct reading *r, struct sn_event *ev)
     const json_t *generation = json_object_get(r->body, "generation");
     const char *routing = sn_event_routing_device(r->body);
 
-    (void)snprintf(ev->id, sizeof ev->id, "%s", text_of(r->body, "id"));
-    (void)snprintf(ev->parent, sizeof ev->parent, "%s", text_of(r->body, "parent"));
-    (void)snprintf(ev->type, sizeof ev->type, "%s", text_of(r->body, "type"));
-    (void)snprintf(ev->ref, sizeof ev->ref, "%s", text_of(contract, "ref"));
+    (void)snprintf(ev->id, sizeof ev->id, "%s", sn_json_text(r->body, "id"));
+    (void)snprintf(ev->parent, sizeof ev->parent, "%s", sn_json_text(r->body, "parent"));
+    (void)snprintf(ev->type, sizeof ev->type, "%s", sn_json_text(r->body, "type"));
+    (void)snprintf(ev->ref, sizeof ev->ref, "%s", sn_json_text(contract, "ref"));
     (void)snprintf(ev->routing, sizeof ev->routing, "%s", routing != NULL ? routing : "");
     if (ev->command != NULL)
         sn_event_command_record(ev->id, ev->contract_id);

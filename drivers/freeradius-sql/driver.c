@@ -17,8 +17,8 @@
 static int user_key(const struct sn_want *want, json_t **ret_key, struct sn_error *err)
 {
     const json_t *access = json_object_get(want->service, "access");
-    const char *username = sn_radius_str(access, "username");
-    const char *ipv4 = sn_radius_str(access, "ipv4");
+    const char *username = sn_json_text(access, "username");
+    const char *ipv4 = sn_json_text(access, "ipv4");
     json_t *key;
 
     if (!sn_radius_name_ok(username))
@@ -35,8 +35,8 @@ static int user_key(const struct sn_want *want, json_t **ret_key, struct sn_erro
 
 static json_t *user_claims(const json_t *key)
 {
-    const char *ipv4 = sn_radius_str(key, "ipv4");
-    json_t *claims = json_pack("[s+]", "user/", sn_radius_str(key, "username"));
+    const char *ipv4 = sn_json_text(key, "ipv4");
+    json_t *claims = json_pack("[s+]", "user/", sn_json_text(key, "username"));
 
     if (claims != NULL && ipv4[0] != '\0' && json_array_append_new(claims, json_sprintf("ip/%s", ipv4)) != 0) {
         json_decref(claims);
@@ -47,7 +47,7 @@ static json_t *user_claims(const json_t *key)
 
 static bool user_same(const json_t *a, const json_t *b)
 {
-    return strcmp(sn_radius_str(a, "username"), sn_radius_str(b, "username")) == 0;
+    return strcmp(sn_json_text(a, "username"), sn_json_text(b, "username")) == 0;
 }
 
 /* ---- words ---- */
@@ -412,7 +412,7 @@ static int user_idle(void *session)
 static int64_t user_op_timeout_ms(const struct sn_target *target, const struct sn_op *op)
 {
     (void)op;
-    return sn_radius_int(json_object_get(target->conf, "sql"), "timeout_ms", OP_TIMEOUT_MS);
+    return sn_json_number_or(json_object_get(target->conf, "sql"), "timeout_ms", OP_TIMEOUT_MS);
 }
 
 static const char *const aspects[] = { "user", NULL };

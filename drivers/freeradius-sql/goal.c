@@ -11,9 +11,9 @@
 static int goal_plan(const struct sn_want *want, struct frsql_goal *g, struct sn_verdict *verdict)
 {
     const json_t *plan = json_object_get(want->service, "plan");
-    const char *code = sn_radius_str(plan, "code");
-    int64_t up = sn_radius_int(plan, "up_kbps", 0);
-    int64_t down = sn_radius_int(plan, "down_kbps", 0);
+    const char *code = sn_json_text(plan, "code");
+    int64_t up = sn_json_number_or(plan, "up_kbps", 0);
+    int64_t down = sn_json_number_or(plan, "down_kbps", 0);
     char name[64];
 
     if (g->suspended && plan == NULL)
@@ -40,21 +40,21 @@ static int goal_plan(const struct sn_want *want, struct frsql_goal *g, struct sn
 int frsql_goal_read(const struct sn_want *want, struct frsql_goal *g, struct sn_verdict *verdict)
 {
     const json_t *conf = want->target->conf;
-    const char *username = sn_radius_str(want->key, "username");
+    const char *username = sn_json_text(want->key, "username");
 
     memset(g, 0, sizeof(*g));
     if (!sn_radius_name_ok(username) || sn_text_copy(g->username, sizeof(g->username), username) != 0 ||
-        sn_text_copy(g->address, sizeof(g->address), sn_radius_str(want->key, "ipv4")) != 0) {
+        sn_text_copy(g->address, sizeof(g->address), sn_json_text(want->key, "ipv4")) != 0) {
         sn_verdict_set(verdict, SN_INVALID, "freeradius-sql.username", "user name %s: only letters, digits and @.-_: / are "
                        "looked up as they are, at most 63 bytes", username);
         sn_verdict_arg(verdict, "username", username);
         return -1;
     }
-    g->adopt = strcmp(sn_radius_str(conf, "unmarked"), "refuse") != 0;
-    g->simultaneous_use = sn_radius_int(conf, "simultaneous_use", 1);
+    g->adopt = strcmp(sn_json_text(conf, "unmarked"), "refuse") != 0;
+    g->simultaneous_use = sn_json_number_or(conf, "simultaneous_use", 1);
     sn_radius_suspend_read(conf, &g->suspend);
     g->suspended = want->suspended;
-    g->terminated = strcmp(sn_radius_str(want->service, "state"), "terminated") == 0;
+    g->terminated = strcmp(sn_json_text(want->service, "state"), "terminated") == 0;
     g->has_password = json_object_get(json_object_get(want->service, "access"), "password") != NULL;
     return want->kind == SN_GONE ? 0 : goal_plan(want, g, verdict);
 }
@@ -93,11 +93,11 @@ static void read_own_rows(const json_t *rows, bool check, struct frsql_have *h)
     const json_t *row;
 
     json_array_foreach(rows, i, row) {
-        const char *attribute = sn_radius_str(row, "attribute");
+        const char *attribute = sn_json_text(row, "attribute");
         if (!check && strcasecmp(attribute, "Framed-IP-Address") == 0) {
-            bool whole = strcmp(sn_radius_str(row, "op"), ":=") == 0;
+            bool whole = strcmp(sn_json_text(row, "op"), ":=") == 0;
             h->address_rows++;
-            (void)sn_text_escape(h->address, sizeof(h->address), sn_radius_str(row, "value"), strlen(sn_radius_str(row, "value")));
+            (void)sn_text_escape(h->address, sizeof(h->address), sn_json_text(row, "value"), strlen(sn_json_text(row, "value")));
             if (!whole)
                 h->address_rows++; /* another operator lets the group win: not the wanted row */
         } else if (is_stray(attribute, check)) {
@@ -115,8 +115,8 @@ static void read_groups(const struct frsql_goal *goal, const json_t *rows, struc
 
     h->group_rows = (int64_t)json_array_size(rows);
     json_array_foreach(rows, i, row) {
-        const char *name = sn_radius_str(row, "group");
-        int64_t priority = sn_radius_int(row, "priority", -1);
+        const char *name = sn_json_text(row, "group");
+        int64_t priority = sn_json_number_or(row, "priority", -1);
         if (strncmp(name, "silver-suspended@", strlen("silver-suspended@")) == 0)
             h->garden_row = true;
         if (strcmp(name, goal->suspend.group) == 0 && priority == FRSQL_SUSPEND_PRIORITY)
@@ -136,11 +136,11 @@ static const char *only_value(const json_t *rows, const char *attribute)
     const json_t *row;
 
     json_array_foreach(rows, i, row) {
-        if (strcasecmp(sn_radius_str(row, "attribute"), attribute) != 0)
+        if (strcasecmp(sn_json_text(row, "attribute"), attribute) != 0)
             continue;
         if (found != NULL)
             return NULL;
-        found = sn_radius_str(row, "value");
+        found = sn_json_text(row, "value");
     }
     return found;
 }
@@ -178,10 +178,10 @@ static void read_sessions(const json_t *data, struct frsql_have *h)
     size_t i;
     const json_t *row;
 
-    h->open = sn_radius_int(data, "open", 0);
+    h->open = sn_json_number_or(data, "open", 0);
     json_array_foreach(list, i, row) {
-        const char *id = sn_radius_str(row, "id");
-        const char *nas = sn_radius_str(row, "nas");
+        const char *id = sn_json_text(row, "id");
+        const char *nas = sn_json_text(row, "nas");
         if (i >= FRSQL_SESSIONS_MAX)
             break;
         (void)sn_text_escape(h->sessions[i].id, sizeof(h->sessions[i].id), id, strlen(id));
@@ -220,13 +220,13 @@ int frsql_have_read(const struct sn_want *want, const struct frsql_goal *goal, c
     if (!whole(data))
         return -1;
     h.has_fence = json_is_object(fence);
-    h.fence_generation = sn_radius_int(fence, "generation", 0);
-    if (sn_text_copy(h.fence_username, sizeof(h.fence_username), sn_radius_str(fence, "username")) != 0 ||
-        sn_text_copy(h.holder, sizeof(h.holder), sn_radius_str(data, "holder")) != 0)
+    h.fence_generation = sn_json_number_or(fence, "generation", 0);
+    if (sn_text_copy(h.fence_username, sizeof(h.fence_username), sn_json_text(fence, "username")) != 0 ||
+        sn_text_copy(h.holder, sizeof(h.holder), sn_json_text(data, "holder")) != 0)
         return -1;
-    (void)sn_text_escape(h.address_holder, sizeof(h.address_holder), sn_radius_str(data, "address_holder"),
-                         strlen(sn_radius_str(data, "address_holder")));
-    h.password_rows = sn_radius_int(password, "rows", 0);
+    (void)sn_text_escape(h.address_holder, sizeof(h.address_holder), sn_json_text(data, "address_holder"),
+                         strlen(sn_json_text(data, "address_holder")));
+    h.password_rows = sn_json_number_or(password, "rows", 0);
     h.password_ok = json_is_true(json_object_get(password, "ok"));
     read_own_rows(json_object_get(data, "check"), true, &h);
     read_own_rows(json_object_get(data, "reply"), false, &h);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
 #include "drivers/huawei-smartax/huawei.h"
 
 #define INDEX_MAX 4000 /* default of service_port_max: within the range of every model */
@@ -41,24 +42,10 @@ int hw_serial(const char *text, char out[HW_SERIAL_MAX])
     return 0;
 }
 
-static int64_t get_int(const json_t *o, const char *name, int64_t fallback)
-{
-    const json_t *v = json_object_get(o, name);
-
-    return json_is_integer(v) ? json_integer_value(v) : fallback;
-}
-
-static const char *get_text(const json_t *o, const char *name)
-{
-    const char *s = json_string_value(json_object_get(o, name));
-
-    return s == NULL ? "" : s;
-}
-
 /* One flow of `services` or of a key. */
 static int read_flow(const json_t *from, const char *gem_name, struct hw_flow *ret)
 {
-    int64_t gem = get_int(from, gem_name, -1), vlan = get_int(from, "vlan", -1), user = get_int(from, "user_vlan", vlan);
+    int64_t gem = sn_json_number_or(from, gem_name, -1), vlan = sn_json_number_or(from, "vlan", -1), user = sn_json_number_or(from, "user_vlan", vlan);
 
     if (gem < 0 || gem > 4095 || vlan < 1 || vlan > 4094 || user < 1 || user > 4094)
         return -1;
@@ -91,9 +78,9 @@ static const char *profile(const struct sn_want *want, const json_t *onu, const 
 {
     const char *code = json_string_value(json_object_get(json_object_get(want->service, "plan"), "code"));
     const json_t *plans = json_object_get(want->target != NULL ? want->target->conf : NULL, "plans");
-    const char *mapped = code == NULL ? "" : get_text(json_object_get(plans, code), name);
+    const char *mapped = code == NULL ? "" : sn_json_text(json_object_get(plans, code), name);
 
-    return mapped[0] != '\0' ? mapped : get_text(onu, name);
+    return mapped[0] != '\0' ? mapped : sn_json_text(onu, name);
 }
 
 /* A profile's name goes into a device line. */
@@ -135,10 +122,10 @@ int hw_key(const struct sn_want *want, json_t **ret_key, struct sn_error *err)
     const json_t *onu = json_object_get(want->service, "onu"), *services = json_object_get(onu, "services");
     const json_t *from = onu != NULL ? onu : want->args; /* a command names the ONU itself */
     char serial[HW_SERIAL_MAX], fsp[40];
-    int64_t frame = get_int(from, "frame", -1), slot = get_int(from, "slot", -1), port = get_int(from, "port", -1);
+    int64_t frame = sn_json_number_or(from, "frame", -1), slot = sn_json_number_or(from, "slot", -1), port = sn_json_number_or(from, "port", -1);
     json_t *key, *flows;
 
-    if (hw_serial(get_text(from, "serial"), serial) < 0)
+    if (hw_serial(sn_json_text(from, "serial"), serial) < 0)
         return sn_error_set(err, "huawei-smartax.serial", "onu.serial is not the serial number of a GPON ONU");
     if (onu != NULL && key_check(want, onu, err) < 0)
         return -1;
@@ -160,8 +147,8 @@ int hw_key(const struct sn_want *want, json_t **ret_key, struct sn_error *err)
         }
         (void)json_object_set_new(key, "flows", flows);
     }
-    if (strcmp(get_text(onu, "cutoff"), "port") == 0)
-        (void)json_object_set_new(key, "eth", json_integer(get_int(onu, "cutoff_port", 1)));
+    if (strcmp(sn_json_text(onu, "cutoff"), "port") == 0)
+        (void)json_object_set_new(key, "eth", json_integer(sn_json_number_or(onu, "cutoff_port", 1)));
     if (want->shared)
         (void)json_object_set_new(key, "shared", json_true());
     *ret_key = key;
@@ -170,12 +157,12 @@ int hw_key(const struct sn_want *want, json_t **ret_key, struct sn_error *err)
 
 json_t *hw_claims(const json_t *key)
 {
-    return json_pack("[s++]", "onu/", get_text(key, "serial"), "");
+    return json_pack("[s++]", "onu/", sn_json_text(key, "serial"), "");
 }
 
 bool hw_same_thing(const json_t *a, const json_t *b)
 {
-    return strcmp(get_text(a, "serial"), get_text(b, "serial")) == 0;
+    return strcmp(sn_json_text(a, "serial"), sn_json_text(b, "serial")) == 0;
 }
 
 bool hw_same_place(const struct hw_place *a, const struct hw_place *b)
@@ -188,12 +175,12 @@ bool hw_same_place(const struct hw_place *a, const struct hw_place *b)
 static int read_key(const json_t *key, struct hw_want *w)
 {
     const json_t *flows = json_object_get(key, "flows");
-    const char *fsp = get_text(key, "fsp");
+    const char *fsp = sn_json_text(key, "fsp");
     size_t i;
     json_t *one;
-    int64_t eth = get_int(key, "eth", 0);
+    int64_t eth = sn_json_number_or(key, "eth", 0);
 
-    if (hw_serial(get_text(key, "serial"), w->serial) < 0)
+    if (hw_serial(sn_json_text(key, "serial"), w->serial) < 0)
         return -1;
     w->has_place = sscanf(fsp, "%2d/%2d/%2d", &w->at.frame, &w->at.slot, &w->at.port) == 3;
     w->has_flows = json_is_array(flows);
@@ -231,23 +218,23 @@ int hw_want_read(const struct sn_want *want, struct hw_want *w)
 {
     const json_t *conf = want->target != NULL ? want->target->conf : NULL;
     const json_t *onu = json_object_get(want->service, "onu"), *plan = json_object_get(want->service, "plan");
-    const char *cutoff = get_text(onu, "cutoff");
-    int64_t index_max = get_int(conf, "service_port_max", INDEX_MAX);
+    const char *cutoff = sn_json_text(onu, "cutoff");
+    int64_t index_max = sn_json_number_or(conf, "service_port_max", INDEX_MAX);
 
     memset(w, 0, sizeof(*w));
     if (read_key(want->key, w) < 0)
         return -1;
     w->cutoff = strcmp(cutoff, "port") == 0 ? HW_CUT_PORT : strcmp(cutoff, "none") == 0 ? HW_CUT_NONE : HW_CUT_ONU;
-    w->priority = (int)get_int(json_object_get(json_object_get(conf, "plans"), get_text(plan, "code")), "priority", 0) & 7;
-    w->kbps[HW_DOWN] = get_int(plan, "down_kbps", 0);
-    w->kbps[HW_UP] = get_int(plan, "up_kbps", 0);
+    w->priority = (int)sn_json_number_or(json_object_get(json_object_get(conf, "plans"), sn_json_text(plan, "code")), "priority", 0) & 7;
+    w->kbps[HW_DOWN] = sn_json_number_or(plan, "down_kbps", 0);
+    w->kbps[HW_UP] = sn_json_number_or(plan, "up_kbps", 0);
     if (profile_safe(profile(want, onu, "line_profile")))
         (void)snprintf(w->line, sizeof(w->line), "%s", profile(want, onu, "line_profile"));
     if (profile_safe(profile(want, onu, "service_profile")))
         (void)snprintf(w->service, sizeof(w->service), "%s", profile(want, onu, "service_profile"));
-    make_desc(want->ref != NULL ? want->ref : "", get_text(onu, "description"), w);
+    make_desc(want->ref != NULL ? want->ref : "", sn_json_text(onu, "description"), w);
     w->shared = want->shared || json_is_true(json_object_get(want->key, "shared"));
-    w->adopt = strcmp(get_text(conf, "unmarked"), "refuse") != 0;
+    w->adopt = strcmp(sn_json_text(conf, "unmarked"), "refuse") != 0;
     w->index_max = index_max > 0 && index_max <= 65535 ? (int)index_max : INDEX_MAX;
     return 0;
 }

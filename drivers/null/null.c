@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/json.h"
 
 enum verb { READ_THING, PUT_THING, DROP_THING, TOUCH_THING };
 
@@ -29,13 +30,6 @@ struct session {
     struct sn_driver_env env;
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-
-    return s != NULL ? s : "";
-}
-
 /* ---- pure ---- */
 
 static int null_key(const struct sn_want *want, json_t **ret_key, struct sn_error *err)
@@ -46,12 +40,12 @@ static int null_key(const struct sn_want *want, json_t **ret_key, struct sn_erro
 
 static json_t *null_claims(const json_t *key)
 {
-    return json_pack("[s+]", "thing/", text_of(key, "name"));
+    return json_pack("[s+]", "thing/", sn_json_text(key, "name"));
 }
 
 static bool null_same_thing(const json_t *a, const json_t *b)
 {
-    return strcmp(text_of(a, "name"), text_of(b, "name")) == 0;
+    return strcmp(sn_json_text(a, "name"), sn_json_text(b, "name")) == 0;
 }
 
 static void ask(const struct sn_want *want, struct sn_answer *ret, enum sn_op_kind kind, char mark, enum verb verb, const char *word)
@@ -59,11 +53,11 @@ static void ask(const struct sn_want *want, struct sn_answer *ret, enum sn_op_ki
     struct sn_op *op = sn_ops_add(&ret->ops, kind, mark, (int)verb);
 
     ret->what = SN_NEXT_OPS;
-    if (sn_op_line(op, "%s %s %s%s%s", word, want->aspect, text_of(want->key, "name"), verb == PUT_THING ? " rev " : "",
+    if (sn_op_line(op, "%s %s %s%s%s", word, want->aspect, sn_json_text(want->key, "name"), verb == PUT_THING ? " rev " : "",
                    verb == PUT_THING ? want->rev : "") != 0)
         sn_verdict_set(&ret->verdict, SN_INVALID, "null.too-long", "the name does not fit");
     op->n[0] = want->suspended;
-    (void)snprintf(op->s[0], sizeof(op->s[0]), "%.40s/%.80s", want->aspect, text_of(want->key, "name"));
+    (void)snprintf(op->s[0], sizeof(op->s[0]), "%.40s/%.80s", want->aspect, sn_json_text(want->key, "name"));
     (void)snprintf(op->s[1], sizeof(op->s[1]), "%s", want->rev != NULL ? want->rev : "");
     (void)snprintf(op->s[2], sizeof(op->s[2]), "%s", want->ref);
 }
@@ -81,7 +75,7 @@ static void null_next(const struct sn_want *want, const void *have, const json_t
     case SN_LOOK:
         return;
     case SN_SINCE:
-        if (strcmp(text_of(memo, "touched"), want->rev) != 0)
+        if (strcmp(sn_json_text(memo, "touched"), want->rev) != 0)
             ask(want, ret, SN_WRITE, '!', TOUCH_THING, "touch");
         else
             ret->evidence = SN_EVIDENCE_ACKNOWLEDGED;
@@ -118,8 +112,8 @@ static void null_absorb(const struct sn_want *want, const struct sn_op *op, cons
     h->known = true;
     h->present = json_is_object(reply->data);
     h->suspended = json_is_true(json_object_get(reply->data, "suspended"));
-    (void)snprintf(h->rev, sizeof(h->rev), "%s", text_of(reply->data, "rev"));
-    (void)snprintf(h->mark, sizeof(h->mark), "%s", text_of(reply->data, "mark"));
+    (void)snprintf(h->rev, sizeof(h->rev), "%s", sn_json_text(reply->data, "rev"));
+    (void)snprintf(h->mark, sizeof(h->mark), "%s", sn_json_text(reply->data, "mark"));
 }
 
 static void null_describe(const struct sn_want *want, const void *have, const json_t *memo, json_t **ret_holds, json_t **ret_reality)
@@ -129,7 +123,7 @@ static void null_describe(const struct sn_want *want, const void *have, const js
     (void)memo;
     (void)ret_reality;
     if (h->known && h->present)
-        *ret_holds = json_pack("{s:s, s:s, s:b}", "thing", text_of(want->key, "name"), "rev", h->rev, "suspended", (int)h->suspended);
+        *ret_holds = json_pack("{s:s, s:s, s:b}", "thing", sn_json_text(want->key, "name"), "rev", h->rev, "suspended", (int)h->suspended);
     else if (h->known)
         *ret_holds = json_pack("{s:n}", "thing");
 }
@@ -152,8 +146,8 @@ static int null_open(const struct sn_driver_env *env, int64_t deadline_ms, void 
     s->env = *env;
     s->latency_ms = (int)json_integer_value(json_object_get(conf, "latency_ms"));
     s->silent = json_is_true(json_object_get(conf, "silent"));
-    (void)snprintf(s->fail, sizeof(s->fail), "%s", text_of(conf, "fail"));
-    (void)snprintf(s->file, sizeof(s->file), "%s", text_of(conf, "file"));
+    (void)snprintf(s->fail, sizeof(s->fail), "%s", sn_json_text(conf, "fail"));
+    (void)snprintf(s->file, sizeof(s->file), "%s", sn_json_text(conf, "file"));
     *ret_session = s;
     return 0;
 }

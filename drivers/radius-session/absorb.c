@@ -48,20 +48,20 @@ void ses_memo_set(json_t *memo, const char *map, int64_t row, json_t *value)
 static void read_row(const json_t *row, int64_t now_ms, struct ses_row *to)
 {
     memset(to, 0, sizeof(*to));
-    to->row = sn_radius_int(row, "row", 0);
-    to->start_ms = sn_radius_int(row, "start_ms", 0);
+    to->row = sn_json_number_or(row, "row", 0);
+    to->start_ms = sn_json_number_or(row, "start_ms", 0);
     if (to->start_ms < 0 || to->start_ms > now_ms + CLOCK_AHEAD_MS)
         to->start_ms = 0;
-    sn_radius_keep(to->id, sizeof(to->id), sn_radius_str(row, "id"));
-    sn_radius_keep(to->nas, sizeof(to->nas), sn_radius_str(row, "nas"));
-    sn_radius_keep(to->framed, sizeof(to->framed), sn_radius_str(row, "framed"));
+    sn_radius_keep(to->id, sizeof(to->id), sn_json_text(row, "id"));
+    sn_radius_keep(to->nas, sizeof(to->nas), sn_json_text(row, "nas"));
+    sn_radius_keep(to->framed, sizeof(to->framed), sn_json_text(row, "framed"));
 }
 
 int ses_have_read(const json_t *data, struct ses_have *have)
 {
     const json_t *fence = json_object_get(data, "fence");
     const json_t *sessions = json_object_get(data, "sessions");
-    int64_t now_ms = sn_radius_int(data, "now_ms", 0);
+    int64_t now_ms = sn_json_number_or(data, "now_ms", 0);
     struct ses_have h = { .known = true, .login = have->login };
     size_t i;
     const json_t *row;
@@ -70,15 +70,15 @@ int ses_have_read(const json_t *data, struct ses_have *have)
         !json_is_boolean(json_object_get(data, "refused")) || !json_is_integer(json_object_get(data, "open")))
         return -1;
     h.has_fence = json_is_object(fence);
-    h.fence_generation = sn_radius_int(fence, "generation", 0);
-    h.changed_ms = sn_radius_int(fence, "changed_ms", 0);
-    h.redial_ms = sn_radius_int(fence, "redial_ms", 0);
+    h.fence_generation = sn_json_number_or(fence, "generation", 0);
+    h.changed_ms = sn_json_number_or(fence, "changed_ms", 0);
+    h.redial_ms = sn_json_number_or(fence, "redial_ms", 0);
     h.refused = json_is_true(json_object_get(data, "refused"));
-    h.open = sn_radius_int(data, "open", 0);
-    if (sn_text_copy(h.holder, sizeof(h.holder), sn_radius_str(data, "holder")) != 0)
+    h.open = sn_json_number_or(data, "open", 0);
+    if (sn_text_copy(h.holder, sizeof(h.holder), sn_json_text(data, "holder")) != 0)
         return -1;
     json_array_foreach(sessions, i, row) {
-        if (h.rows_n >= SES_ROWS_MAX || sn_radius_int(row, "row", 0) <= 0)
+        if (h.rows_n >= SES_ROWS_MAX || sn_json_number_or(row, "row", 0) <= 0)
             return -1;
         read_row(row, now_ms, &h.rows[h.rows_n++]);
     }
@@ -96,7 +96,7 @@ static void count_look(const struct ses_have *h, json_t *memo)
     for (size_t i = 0; i < h->rows_n; i++)
         waits = waits || ses_memo_get(memo, "cut", h->rows[i].row) != NULL;
     if (waits)
-        (void)json_object_set_new(memo, "looks", json_integer(sn_radius_int(memo, "looks", 0) + 1));
+        (void)json_object_set_new(memo, "looks", json_integer(sn_json_number_or(memo, "looks", 0) + 1));
 }
 
 /* ---- the NAS's word ---- */
@@ -138,9 +138,9 @@ static void session_unknown(const struct sn_op *op, int64_t sent, json_t *memo, 
 /* Error-Cause of a NAK -> verdict, memo. Table: docs/protocols/dynamic-authorization.md. */
 static void absorb_nak(const struct sn_op *op, const json_t *data, json_t *memo, struct sn_verdict *ret)
 {
-    int64_t cause = sn_radius_int(data, "cause", 0);
-    int64_t sent = sn_radius_int(data, "sent", 1);
-    const char *name = sn_radius_str(data, "name");
+    int64_t cause = sn_json_number_or(data, "cause", 0);
+    int64_t sent = sn_json_number_or(data, "sent", 1);
+    const char *name = sn_json_text(data, "name");
     const char *nas = op->s[SES_S_NAS];
     bool coa = op->verb == SES_COA;
 
@@ -182,11 +182,11 @@ static void absorb_nak(const struct sn_op *op, const json_t *data, json_t *memo,
 
 static void absorb_sweep(const struct sn_want *want, const json_t *data, json_t *memo)
 {
-    const char *answer = sn_radius_str(data, "answer");
+    const char *answer = sn_json_text(data, "answer");
     char words[32];
 
     if (strcmp(answer, "nak") == 0)
-        (void)snprintf(words, sizeof(words), "nak %" PRId64, sn_radius_int(data, "cause", 0));
+        (void)snprintf(words, sizeof(words), "nak %" PRId64, sn_json_number_or(data, "cause", 0));
     else
         (void)snprintf(words, sizeof(words), "%.16s", answer);
     (void)json_object_set_new(memo, "swept", json_pack("{s:I, s:s}", "generation", (json_int_t)want->generation, "answer", words));
@@ -194,7 +194,7 @@ static void absorb_sweep(const struct sn_want *want, const json_t *data, json_t 
 
 static void absorb_packet(const struct sn_want *want, const struct sn_op *op, const json_t *data, json_t *memo, struct sn_verdict *ret)
 {
-    const char *answer = sn_radius_str(data, "answer");
+    const char *answer = sn_json_text(data, "answer");
 
     if (json_is_true(json_object_get(data, "zero_ma")))
         (void)json_object_set_new(memo, "zero_ma", json_true());
@@ -216,19 +216,19 @@ static void absorb_packet(const struct sn_want *want, const struct sn_op *op, co
 
 static void absorb_login(const json_t *data, struct ses_have *h, struct sn_verdict *ret)
 {
-    const char *answer = sn_radius_str(data, "answer");
+    const char *answer = sn_json_text(data, "answer");
 
     if (strcmp(answer, "accept") != 0 && strcmp(answer, "reject") != 0 && strcmp(answer, "challenge") != 0) {
         sn_verdict_set(ret, SN_BUG, "radius-session.reply", "the answer to the login is neither Accept nor Reject");
         return;
     }
     (void)snprintf(h->login.answer, sizeof(h->login.answer), "%s", answer);
-    (void)sn_text_escape(h->login.rate, sizeof(h->login.rate), sn_radius_str(data, "rate"), strlen(sn_radius_str(data, "rate")));
-    (void)sn_text_escape(h->login.list, sizeof(h->login.list), sn_radius_str(data, "list"), strlen(sn_radius_str(data, "list")));
-    (void)sn_text_escape(h->login.message, sizeof(h->login.message), sn_radius_str(data, "message"),
-                         strlen(sn_radius_str(data, "message")));
+    (void)sn_text_escape(h->login.rate, sizeof(h->login.rate), sn_json_text(data, "rate"), strlen(sn_json_text(data, "rate")));
+    (void)sn_text_escape(h->login.list, sizeof(h->login.list), sn_json_text(data, "list"), strlen(sn_json_text(data, "list")));
+    (void)sn_text_escape(h->login.message, sizeof(h->login.message), sn_json_text(data, "message"),
+                         strlen(sn_json_text(data, "message")));
     h->login.garden = json_is_true(json_object_get(data, "garden"));
-    sn_radius_keep(h->login.garden_list, sizeof(h->login.garden_list), sn_radius_str(data, "garden_list"));
+    sn_radius_keep(h->login.garden_list, sizeof(h->login.garden_list), sn_json_text(data, "garden_list"));
     /* A session may have come up between the look at radacct and the refusal (Simultaneous-Use): look again. */
     if (strcmp(answer, "reject") == 0)
         h->known = false;
@@ -309,7 +309,7 @@ static void describe_login(const struct sn_want *want, const struct ses_have *h,
 void ses_describe(const struct sn_want *want, const void *have, const json_t *memo, json_t **ret_holds, json_t **ret_reality)
 {
     const struct ses_have *h = have;
-    const char *swept = sn_radius_str(json_object_get(memo, "swept"), "answer");
+    const char *swept = sn_json_text(json_object_get(memo, "swept"), "answer");
     json_t *holds;
 
     if (!h->known)

@@ -12,7 +12,7 @@
 
 static int session_key(const struct sn_want *want, json_t **ret_key, struct sn_error *err)
 {
-    const char *username = sn_radius_str(json_object_get(want->service, "access"), "username");
+    const char *username = sn_json_text(json_object_get(want->service, "access"), "username");
 
     if (!sn_radius_name_ok(username))
         return sn_error_set(err, "radius-session.username", "user name \"%s\": only letters, digits and @.-_: / are looked up as "
@@ -30,7 +30,7 @@ static json_t *session_claims(const json_t *key)
 
 static bool session_same(const json_t *a, const json_t *b)
 {
-    return strcmp(sn_radius_str(a, "username"), sn_radius_str(b, "username")) == 0;
+    return strcmp(sn_json_text(a, "username"), sn_json_text(b, "username")) == 0;
 }
 
 static void session_close(void *session, int64_t deadline_ms)
@@ -47,7 +47,7 @@ static void session_close(void *session, int64_t deadline_ms)
 
 static const struct sn_target *server_of(const struct sn_driver_env *env, struct sn_verdict *verdict)
 {
-    const char *id = sn_radius_str(env->target->conf, "radius");
+    const char *id = sn_json_text(env->target->conf, "radius");
     const struct sn_target *server = sn_inventory_by_id(env->inventory, id);
 
     if (server == NULL || strcmp(server->driver, "freeradius-sql") != 0) {
@@ -110,7 +110,7 @@ static int64_t session_op_timeout_ms(const struct sn_target *target, const struc
     case SES_SWEEP:
         break;
     }
-    return sn_radius_int(json_object_get(target->conf, "timers"), "mrd_ms", MRD_DEFAULT_MS) + 1000;
+    return sn_json_number_or(json_object_get(target->conf, "timers"), "mrd_ms", MRD_DEFAULT_MS) + 1000;
 }
 
 static const char *const aspects[] = { "session", "login", NULL };

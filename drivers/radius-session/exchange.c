@@ -34,7 +34,7 @@ static const char READ_SESSIONS[] =
 
 static void read_sessions(struct ses_session *s, const struct sn_want *want, int64_t deadline_ms, struct sn_reply *reply)
 {
-    const char *const params[] = { sn_radius_str(want->key, "username"), want->owner };
+    const char *const params[] = { sn_json_text(want->key, "username"), want->owner };
     struct sn_pg_result r = { 0 };
     struct sn_pg_error err;
     const char *text;
@@ -55,13 +55,13 @@ static const struct sn_target *find_nas(const struct ses_session *s, const char 
 {
     const struct sn_target *found = NULL;
 
-    if (strcmp(sn_radius_str(s->env.target->conf, "nas_address"), address) == 0)
+    if (strcmp(sn_json_text(s->env.target->conf, "nas_address"), address) == 0)
         return s->env.target;
     for (size_t i = 0; i < sn_inventory_count(s->env.inventory); i++) {
         const struct sn_target *t = sn_inventory_at(s->env.inventory, i);
-        if (strcmp(t->driver, "radius-session") != 0 || strcmp(sn_radius_str(t->conf, "nas_address"), address) != 0)
+        if (strcmp(t->driver, "radius-session") != 0 || strcmp(sn_json_text(t->conf, "nas_address"), address) != 0)
             continue;
-        if (strcmp(sn_radius_str(t->conf, "radius"), s->server->id) == 0)
+        if (strcmp(sn_json_text(t->conf, "radius"), s->server->id) == 0)
             return t;
         found = found != NULL ? found : t;
     }
@@ -73,10 +73,10 @@ static struct sn_udp_timers timers_of(const struct sn_target *nas, bool sweep)
     const json_t *conf = json_object_get(nas->conf, "timers");
     struct sn_udp_timers t = SN_UDP_TIMERS_DEFAULT;
 
-    t.irt_ms = (int)sn_radius_int(conf, "irt_ms", t.irt_ms);
-    t.mrt_ms = (int)sn_radius_int(conf, "mrt_ms", t.mrt_ms);
-    t.mrc = (int)sn_radius_int(conf, "mrc", t.mrc);
-    t.mrd_ms = (int)sn_radius_int(conf, "mrd_ms", t.mrd_ms);
+    t.irt_ms = (int)sn_json_number_or(conf, "irt_ms", t.irt_ms);
+    t.mrt_ms = (int)sn_json_number_or(conf, "mrt_ms", t.mrt_ms);
+    t.mrc = (int)sn_json_number_or(conf, "mrc", t.mrc);
+    t.mrd_ms = (int)sn_json_number_or(conf, "mrd_ms", t.mrd_ms);
     if (sweep && t.mrc > 2)
         t.mrc = 2; /* a look behind the curtain is not worth half a minute */
     return t;
@@ -88,7 +88,7 @@ static void build(struct sn_packet *p, const struct sn_want *want, const struct 
 
     sn_random_bytes(&id, sizeof(id));
     sn_packet_begin(p, op->verb == SES_COA ? SN_COA_REQUEST : SN_DISCONNECT_REQUEST, id, NULL);
-    sn_packet_add_text(p, SN_ATTR_USER_NAME, sn_radius_str(want->key, "username"));
+    sn_packet_add_text(p, SN_ATTR_USER_NAME, sn_json_text(want->key, "username"));
     if (op->s[SES_S_ID][0] != '\0')
         sn_packet_add_text(p, SN_ATTR_ACCT_SESSION_ID, op->s[SES_S_ID]);
     if (op->s[SES_S_NAS][0] != '\0')
@@ -189,8 +189,8 @@ static void send_packet(struct ses_session *s, const struct sn_want *want, const
         goto out;
     }
     struct sn_udp_request rq = {
-        .address = sn_radius_str(coa, "address"),
-        .port = (int)sn_radius_int(coa, "port", SES_DEFAULT_PORT),
+        .address = sn_json_text(coa, "address"),
+        .port = (int)sn_json_number_or(coa, "port", SES_DEFAULT_PORT),
         .packet = &p,
         .check = { .secret = secret.data, .secret_len = secret.len, .now_s = 1, .window_s = 300,
                    .accept_zero_ma = json_is_true(json_object_get(coa, "accept_zero_ma")) },

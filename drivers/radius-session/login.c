@@ -26,10 +26,10 @@ static void build(struct sn_packet *p, const struct sn_want *want, const json_t 
     sn_random_bytes(challenge, sizeof(challenge));
     sn_random_bytes(ids, sizeof(ids));
     sn_packet_begin(p, SN_ACCESS_REQUEST, ids[0], authenticator);
-    sn_packet_add_text(p, SN_ATTR_USER_NAME, sn_radius_str(want->key, "username"));
+    sn_packet_add_text(p, SN_ATTR_USER_NAME, sn_json_text(want->key, "username"));
     sn_packet_add_chap(p, ids[1], challenge, password->data, password->len);
-    if (sn_radius_str(auth, "nas_ip")[0] != '\0')
-        sn_packet_add_nas(p, sn_radius_str(auth, "nas_ip"));
+    if (sn_json_text(auth, "nas_ip")[0] != '\0')
+        sn_packet_add_nas(p, sn_json_text(auth, "nas_ip"));
     sn_packet_add_text(p, SN_ATTR_NAS_IDENTIFIER, "silver-netops");
     sn_packet_add_u32(p, SN_ATTR_SERVICE_TYPE, FRAMED_USER);
     sn_packet_add_u32(p, SN_ATTR_FRAMED_PROTOCOL, PPP);
@@ -98,11 +98,11 @@ void ses_login(struct ses_session *s, const struct sn_want *want, const struct s
         goto out;
     }
     struct sn_udp_request rq = {
-        .address = sn_radius_str(auth, "address"),
-        .port = (int)sn_radius_int(auth, "port", DEFAULT_AUTH_PORT),
+        .address = sn_json_text(auth, "address"),
+        .port = (int)sn_json_number_or(auth, "port", DEFAULT_AUTH_PORT),
         .packet = &p,
         .check = { .secret = secret.data, .secret_len = secret.len },
-        .timers = { .irt_ms = 1000, .mrt_ms = 4000, .mrc = 4, .mrd_ms = (int)sn_radius_int(auth, "timeout_ms", DEFAULT_TIMEOUT_MS) },
+        .timers = { .irt_ms = 1000, .mrt_ms = 4000, .mrc = 4, .mrd_ms = (int)sn_json_number_or(auth, "timeout_ms", DEFAULT_TIMEOUT_MS) },
     };
     sn_udp_ask(&rq, deadline_ms, res);
     if (res->end == SN_UDP_ANSWERED)

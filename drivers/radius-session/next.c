@@ -38,8 +38,8 @@ static bool is_due(const struct ses_row *row, int64_t cutoff_ms)
 void ses_want_rate(const struct sn_want *want, char out[SN_RADIUS_RATE_MAX])
 {
     const json_t *plan = want->service != NULL ? json_object_get(want->service, "plan") : want->args;
-    int64_t up = sn_radius_int(plan, "up_kbps", 0);
-    int64_t down = sn_radius_int(plan, "down_kbps", 0);
+    int64_t up = sn_json_number_or(plan, "up_kbps", 0);
+    int64_t down = sn_json_number_or(plan, "down_kbps", 0);
 
     out[0] = '\0';
     if (up > 0 && down > 0)
@@ -48,7 +48,7 @@ void ses_want_rate(const struct sn_want *want, char out[SN_RADIUS_RATE_MAX])
 
 static const char *username(const struct sn_want *want)
 {
-    return sn_radius_str(want->key, "username");
+    return sn_json_text(want->key, "username");
 }
 
 static void done(struct sn_answer *ret, enum sn_evidence evidence)
@@ -111,7 +111,7 @@ static bool add_packet(const struct sn_want *want, const struct ses_row *row, co
 /* Sessions that were cut by the NAS's word and still stand open in radacct. True = looked at later. */
 static bool wait_for_stop(const json_t *memo, size_t open, struct sn_answer *ret)
 {
-    if (open == 0 || sn_radius_int(memo, "looks", 0) >= LOOKS_MAX)
+    if (open == 0 || sn_json_number_or(memo, "looks", 0) >= LOOKS_MAX)
         return false;
     ret->what = SN_NEXT_LATER;
     ret->later_ms = LOOK_MS;
@@ -157,10 +157,10 @@ static void next_since(const struct sn_want *want, const struct ses_have *h, con
 static bool sweep(const struct sn_want *want, const json_t *memo, struct sn_answer *ret)
 {
     const json_t *swept = json_object_get(memo, "swept");
-    const char *nas = sn_radius_str(want->target->conf, "nas_address");
+    const char *nas = sn_json_text(want->target->conf, "nas_address");
     struct sn_op *op;
 
-    if (want->args != NULL || (swept != NULL && sn_radius_int(swept, "generation", -1) == want->generation))
+    if (want->args != NULL || (swept != NULL && sn_json_number_or(swept, "generation", -1) == want->generation))
         return false;
     op = sn_ops_add(&ret->ops, SN_WRITE, '!', SES_SWEEP);
     ret->what = SN_NEXT_OPS;
@@ -174,7 +174,7 @@ static bool sweep(const struct sn_want *want, const json_t *memo, struct sn_answ
 static void next_gone(const struct sn_want *want, const struct ses_have *h, const json_t *memo, struct sn_answer *ret)
 {
     int64_t cutoff = ses_cutoff_ms(want, h);
-    const char *only = sn_radius_str(want->key, "session");
+    const char *only = sn_json_text(want->key, "session");
     size_t cut = 0;
     size_t due = 0;
     bool swept_one;
@@ -198,7 +198,7 @@ static void next_gone(const struct sn_want *want, const struct ses_have *h, cons
         return;
     if (h->open == 0 && sweep(want, memo, ret))
         return;
-    swept_one = strcmp(sn_radius_str(json_object_get(memo, "swept"), "answer"), "ack") == 0;
+    swept_one = strcmp(sn_json_text(json_object_get(memo, "swept"), "answer"), "ack") == 0;
     done(ret, cut > 0 || swept_one ? SN_EVIDENCE_ACKNOWLEDGED : SN_EVIDENCE_OBSERVED);
 }
 

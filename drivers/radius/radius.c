@@ -7,22 +7,10 @@
 
 #include "common/base/text.h"
 
-const char *sn_radius_str(const json_t *object, const char *name)
-{
-    const char *s = json_string_value(json_object_get(object, name));
-    return s != NULL ? s : "";
-}
-
 void sn_radius_keep(char *out, size_t size, const char *in)
 {
     if (sn_text_copy(out, size, in) != 0)
         out[0] = '\0';
-}
-
-int64_t sn_radius_int(const json_t *object, const char *name, int64_t otherwise)
-{
-    const json_t *v = json_object_get(object, name);
-    return json_is_integer(v) ? json_integer_value(v) : otherwise;
 }
 
 bool sn_radius_name_ok(const char *name)
@@ -40,16 +28,16 @@ void sn_radius_rate(char out[SN_RADIUS_RATE_MAX], int64_t up_kbps, int64_t down_
 void sn_radius_suspend_read(const json_t *server_conf, struct sn_radius_suspend *ret)
 {
     const json_t *garden = json_object_get(server_conf, "garden");
-    int64_t up = sn_radius_int(garden, "up_kbps", 512);
-    int64_t down = sn_radius_int(garden, "down_kbps", 512);
+    int64_t up = sn_json_number_or(garden, "up_kbps", 512);
+    int64_t down = sn_json_number_or(garden, "down_kbps", 512);
 
     memset(ret, 0, sizeof(*ret));
-    ret->garden = strcmp(sn_radius_str(server_conf, "suspend"), "garden") == 0;
+    ret->garden = strcmp(sn_json_text(server_conf, "suspend"), "garden") == 0;
     if (!ret->garden) {
         (void)snprintf(ret->group, sizeof(ret->group), "silver-suspended");
         return;
     }
-    if (sn_text_copy(ret->address_list, sizeof(ret->address_list), sn_radius_str(garden, "address_list")) != 0 ||
+    if (sn_text_copy(ret->address_list, sizeof(ret->address_list), sn_json_text(garden, "address_list")) != 0 ||
         ret->address_list[0] == '\0')
         (void)snprintf(ret->address_list, sizeof(ret->address_list), "suspended");
     sn_radius_rate(ret->rate, up, down);
@@ -119,10 +107,10 @@ int sn_radius_open(const struct sn_target *server, const struct sn_secret_store 
     const json_t *sql = json_object_get(server->conf, "sql");
     const json_t *password = json_object_get(sql, "password");
     struct sn_pg_conf conf = {
-        .host = sn_radius_str(sql, "address"),
-        .port = (int)sn_radius_int(sql, "port", 5432),
-        .database = sn_radius_str(sql, "database"),
-        .user = sn_radius_str(sql, "user"),
+        .host = sn_json_text(sql, "address"),
+        .port = (int)sn_json_number_or(sql, "port", 5432),
+        .database = sn_json_text(sql, "database"),
+        .user = sn_json_text(sql, "user"),
         .sslmode = json_string_value(json_object_get(sql, "sslmode")),
         .sslrootcert = json_string_value(json_object_get(sql, "sslrootcert")),
     };

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/json.h"
 #include "common/pg/pg.h"
 #include "common/secret/secret.h"
 #include "drivers/driver.h"
@@ -47,8 +48,5 @@ void sn_radius_suspend_read(const json_t *server_conf, struct sn_radius_suspend 
 
 /* Copies into a fixed field; what does not fit counts as absent (never cut: half a name is another name). */
 void sn_radius_keep(char *out, size_t size, const char *in);
-/* Members of JSON that came from outside: never NULL, never of the wrong type. */
-const char *sn_radius_str(const json_t *object, const char *name);
-int64_t sn_radius_int(const json_t *object, const char *name, int64_t otherwise);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/schema/doc.h"
 #include "worker/job/dispatch.h"
 #include "worker/job/result.h"
@@ -25,7 +26,6 @@ struct question {
     char correlation_id[64];
     char by[64];
     json_t *args;
-    int64_t asked_ms; /* monotonic */
     int seq;
 };
 
@@ -58,17 +58,15 @@ static void reply_error(struct question *q, const char *code, const char *text)
 
 /* ---- plan ---- */
 
-static json_t *plan_target(const struct sn_job *job, const struct sn_step *s, int64_t now)
+static json_t *plan_target(const struct sn_step *s, int64_t now)
 {
     json_t *t = json_object();
 
-    (void)job;
     (void)json_object_set_new(t, "target", json_string(s->target->id));
     (void)json_object_set_new(t, "driver", json_string(s->driver->name));
     (void)json_object_set_new(t, "aspect", json_string(s->aspect));
     (void)json_object_set_new(t, "now", s->holds != NULL ? json_incref(s->holds) : json_null());
     (void)json_object_set_new(t, "reality", s->reality != NULL ? json_incref(s->reality) : json_null());
-    (void)json_object_set_new(t, "ops", s->plan != NULL ? json_incref(s->plan) : json_array());
     (void)json_object_set_new(t, "changes", s->plan != NULL ? json_incref(s->plan) : json_array());
     (void)json_object_set_new(t, "outcome", json_string(s->state == SN_STEP_FAILED        ? "stuck"
                                                         : json_array_size(s->plan) > 0 ? "would-change"
@@ -95,7 +93,7 @@ static void plan_done(void *arg, struct sn_job *job)
     for (int i = 0; i < job->steps_n; i++) {
         const struct sn_step *s = &job->steps[i];
         if (!s->commit && s->state != SN_STEP_SKIPPED)
-            (void)json_array_append_new(targets, plan_target(job, s, now));
+            (void)json_array_append_new(targets, plan_target(s, now));
     }
     reply(q, "answer", true,
           json_pack("{s:{s:s, s:s}, s:{s:s, s:s, s:I}, s:s, s:I, s:o}", "contract", "ref", job->event->ref, "ns", job->event->ns,
@@ -203,20 +201,10 @@ out:
 
 /* ---- gates by people ---- */
 
-static json_t *time_json(int64_t wall_ms)
-{
-    char text[SN_TIME_TEXT_MAX];
-
-    if (wall_ms <= 0)
-        return json_null();
-    sn_clock_format_utc(wall_ms, text);
-    return json_string(text);
-}
-
 static json_t *gate_body(const struct sn_gate *g)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "state", g->state == SN_GATE_OPEN ? "open" : "closed", "code", g->code, "why",
-                     g->why, "by", g->by, "since", time_json(g->since_ms), "until", time_json(g->until_ms));
+                     g->why, "by", g->by, "since", sn_json_new_time(g->since_ms), "until", sn_json_new_time(g->until_ms));
 }
 
 /* The ledger's copy: a flush of Redis must not open a device on which somebody works. */
@@ -231,7 +219,7 @@ static void tell_ledger(struct sn_control *c, const struct sn_device *d, const s
     (void)json_object_set_new(m, "uid", json_string(d->target->uid));
     (void)json_object_set_new(m, "target", json_string(d->target->id));
     if (g->state == SN_GATE_OPEN)
-        (void)json_object_set_new(m, "since", time_json(sn_clock_wall_ms()));
+        (void)json_object_set_new(m, "since", sn_json_new_time(sn_clock_wall_ms()));
     text = json_dumps(m, JSON_COMPACT);
     json_decref(m);
     (void)snprintf(key, sizeof(key), "gate.%s", d->target->id);
@@ -252,7 +240,6 @@ static void paused_on_lane(struct sn_lane_thread *t, void *arg)
 
     if (!sn_device_is_exclusive(q->device))
         said = "its sessions close within a second";
-
     sn_lane_close_session(t, 500);
     gate = sn_device_gate(q->device);
     reply(q, "answer", true,
@@ -315,7 +302,7 @@ static void ask_show(struct question *q)
     reply(q, "answer", true,
           json_pack("{s:s, s:s, s:o, s:I, s:i, s:i, s:i, s:o}", "device", d->target->id, "driver", d->driver->name, "gate", gate_body(&copy),
                     "epoch", (json_int_t)atomic_load(&d->epoch), "in_lane", ready, "unsaved_jobs", unsaved_jobs, "unsaved",
-                    atomic_load(&d->unsaved), "warm_since", time_json(atomic_load(&d->warm_since_ms))));
+                    atomic_load(&d->unsaved), "warm_since", sn_json_new_time(atomic_load(&d->warm_since_ms))));
     question_free(q);
 }
 
@@ -365,13 +352,6 @@ static const struct {
     { "worker-show", false, ask_worker },
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-
-    return s != NULL ? s : "";
-}
-
 static void route(struct sn_control *c, const struct sn_delivery *d, const json_t *request)
 {
     struct question *q = calloc(1, sizeof(*q));
@@ -380,19 +360,18 @@ static void route(struct sn_control *c, const struct sn_delivery *d, const json_
     if (q == NULL)
         return;
     q->c = c;
-    q->asked_ms = sn_clock_mono_ms();
-    (void)snprintf(q->id, sizeof(q->id), "%s", text_of(request, "id"));
-    (void)snprintf(q->by, sizeof(q->by), "%s", text_of(request, "by"));
+    (void)snprintf(q->id, sizeof(q->id), "%s", sn_json_text(request, "id"));
+    (void)snprintf(q->by, sizeof(q->by), "%s", sn_json_text(request, "by"));
     memcpy(q->reply_to, d->reply_to, sizeof(q->reply_to));
     memcpy(q->correlation_id, d->correlation_id, sizeof(q->correlation_id));
     q->args = json_incref(json_object_get(request, "args"));
-    q->device = sn_fleet_device(c->fleet, text_of(request, "device"));
-    if (sn_clock_parse_utc(text_of(request, "deadline"), &deadline) != 0 || sn_clock_wall_ms() > deadline) {
+    q->device = sn_fleet_device(c->fleet, sn_json_text(request, "device"));
+    if (sn_clock_parse_utc(sn_json_text(request, "deadline"), &deadline) != 0 || sn_clock_wall_ms() > deadline) {
         question_free(q); /* nobody waits for it any more */
         return;
     }
     for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); i++) {
-        if (strcmp(ROUTES[i].what, text_of(request, "what")) != 0)
+        if (strcmp(ROUTES[i].what, sn_json_text(request, "what")) != 0)
             continue;
         if (ROUTES[i].device && q->device == NULL)
             break;

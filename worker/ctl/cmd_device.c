@@ -6,22 +6,13 @@
 #include <time.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "worker/ctl/ctl.h"
 #include "worker/ctl/past.h"
 #include "worker/ctl/view.h"
 #include "worker/fleet/survey.h"
 
 /* ---- one device as a row (ctl/v1: device_row) ---- */
-
-static json_t *time_or_null(int64_t wall_ms)
-{
-    char text[SN_TIME_TEXT_MAX];
-
-    if (wall_ms <= 0)
-        return json_null();
-    sn_clock_format_utc(wall_ms, text);
-    return json_string(text);
-}
 
 /* Redis keeps Unix ms, people see times. */
 static json_t *gate_document(const json_t *gate)
@@ -30,8 +21,8 @@ static json_t *gate_document(const json_t *gate)
         return json_pack("{s:s}", "state", "open");
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "state", "closed", "code", sn_json_text(gate, "code"),
                      "why", sn_json_text(gate, "why"), "by", sn_json_text(gate, "by"), "since",
-                     time_or_null(sn_json_number(gate, "since")), "until", time_or_null(sn_json_number(gate, "until")),
-                     "probe", time_or_null(sn_json_number(gate, "probe")), "person",
+                     sn_json_new_time(sn_json_number(gate, "since")), "until", sn_json_new_time(sn_json_number(gate, "until")),
+                     "probe", sn_json_new_time(sn_json_number(gate, "probe")), "person",
                      strcmp(sn_json_text(gate, "lock"), "person") == 0);
 }
 
@@ -259,8 +250,8 @@ static int gate_of(const struct sn_ctl *ctl, const struct sn_args *args, bool pa
     if (strlen(why) > 150)
         return sn_error_set(err, "usage.why", "--why takes at most 150 bytes");
     *ret = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "state", pause ? "closed" : "open", "code",
-                     pause ? "person.pause" : "", "why", why, "by", ctl->user, "since", time_or_null(since_ms), "until",
-                     time_or_null(until_ms));
+                     pause ? "person.pause" : "", "why", why, "by", ctl->user, "since", sn_json_new_time(since_ms), "until",
+                     sn_json_new_time(until_ms));
     return *ret != NULL ? 0 : sn_error_set(err, "usage.why", "--why must be UTF-8");
 }
 

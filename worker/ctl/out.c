@@ -226,28 +226,6 @@ void sn_generation(int64_t generation, int64_t now_ms, char out[SN_WHEN_MAX])
 
 /* ---- documents ---- */
 
-const char *sn_json_text(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-int64_t sn_json_number(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
-bool sn_json_true(const json_t *object, const char *key)
-{
-    return json_is_true(json_object_get(object, key));
-}
-
-int64_t sn_json_time(const json_t *object, const char *key)
-{
-    int64_t ms;
-    return sn_clock_parse_utc(sn_json_text(object, key), &ms) == 0 ? ms : 0;
-}
-
 static void add_value(const json_t *value, struct sn_buf *out);
 
 static void add_members(const json_t *object, struct sn_buf *out)

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "common/base/buf.h"
+#include "common/base/json.h"
 
 /* Text for people. Codes, JSON and log lines are never translated. */
 #define _(text) gettext(text)
@@ -85,12 +86,6 @@ void sn_generation(int64_t generation, int64_t now_ms, char out[SN_WHEN_MAX]);
 
 /* ---- reading the documents that the views are made from ---- */
 
-/* "" / 0 / false when absent or of another type. Borrowed. */
-const char *sn_json_text(const json_t *object, const char *key);
-int64_t sn_json_number(const json_t *object, const char *key);
-bool sn_json_true(const json_t *object, const char *key);
-/* A time as text ("2026-11-23T04:00:00.123Z") in Unix ms; 0 when absent or unreadable. */
-int64_t sn_json_time(const json_t *object, const char *key);
 /* One line of words: {"onu": "0/1/3", "run": "online", "flows": ["a", "b"]} -> "onu 0/1/3, run online, flows a + b". What is
  * null or empty is left out. */
 void sn_json_words(const json_t *object, struct sn_buf *out);

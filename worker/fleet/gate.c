@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
+
 /* Code of a gate that the brake closed. */
 static const char BRAKE[] = "core.equal-failures";
 
@@ -114,17 +116,10 @@ json_t *sn_gate_to_json(const struct sn_gate *g)
                      (json_int_t)g->since_ms, "until", (json_int_t)g->until_ms);
 }
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-
-    return s != NULL ? s : "";
-}
-
 void sn_gate_from_json(struct sn_gate *g, const json_t *stored)
 {
-    if (strcmp(text_of(stored, "state"), "closed") != 0 || strcmp(text_of(stored, "lock"), "person") != 0)
+    if (strcmp(sn_json_text(stored, "state"), "closed") != 0 || strcmp(sn_json_text(stored, "lock"), "person") != 0)
         return;
-    (void)sn_gate_close_person(g, text_of(stored, "code"), text_of(stored, "why"), text_of(stored, "by"),
-                               strtoll(text_of(stored, "until"), NULL, 10), strtoll(text_of(stored, "since"), NULL, 10));
+    (void)sn_gate_close_person(g, sn_json_text(stored, "code"), sn_json_text(stored, "why"), sn_json_text(stored, "by"),
+                               strtoll(sn_json_text(stored, "until"), NULL, 10), strtoll(sn_json_text(stored, "since"), NULL, 10));
 }

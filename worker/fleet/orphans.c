@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 
 /* Longer results are refused by the ledger; a run that said more is told in parts. */
 #define PART_BYTES 200000
@@ -81,17 +82,10 @@ struct reading {
     struct batch *batches;
 };
 
-static const char *field(const json_t *entry, const char *key)
-{
-    const char *s = json_string_value(json_object_get(entry, key));
-
-    return s != NULL ? s : "";
-}
-
 static bool same_run(const struct batch *b, const json_t *entry)
 {
-    return strcmp(field(b->result, "event"), field(entry, "event")) == 0 &&
-           json_integer_value(json_object_get(b->result, "run")) == strtol(field(entry, "run"), NULL, 10);
+    return strcmp(sn_json_text(b->result, "event"), sn_json_text(entry, "event")) == 0 &&
+           json_integer_value(json_object_get(b->result, "run")) == strtol(sn_json_text(entry, "run"), NULL, 10);
 }
 
 static struct batch *new_batch(struct reading *r, const json_t *entry)
@@ -101,15 +95,15 @@ static struct batch *new_batch(struct reading *r, const json_t *entry)
 
     if (b == NULL)
         return NULL;
-    sn_clock_format_utc(strtoll(field(entry, "at"), NULL, 10), when);
+    sn_clock_format_utc(strtoll(sn_json_text(entry, "at"), NULL, 10), when);
     b->orphans = r->o;
     (void)snprintf(b->uid, sizeof(b->uid), "%s", r->uid);
     b->ids = json_array();
     b->result = json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:n, s:s, s:b, s:s, s:{}, s:s, s:I, s:s, s:n, s:n, s:n, s:s, s:{s:n, s:s, s:n}, s:[],"
                           " s:[], s:b}",
-                          "schema", "silver.result/1", "event", field(entry, "event"), "run", (int)strtol(field(entry, "run"), NULL, 10), "replay", 0,
+                          "schema", "silver.result/1", "event", sn_json_text(entry, "event"), "run", (int)strtol(sn_json_text(entry, "run"), NULL, 10), "replay", 0,
                           "attempt", 1, "state", "progress", "outcome", "evidence", "none", "saved", 0, "code", "core.interrupted",
-                          "args", "worker", field(entry, "worker"), "epoch", (json_int_t)strtoll(field(entry, "epoch"), NULL, 10),
+                          "args", "worker", sn_json_text(entry, "worker"), "epoch", (json_int_t)strtoll(sn_json_text(entry, "epoch"), NULL, 10),
                           "type", "", "contract", "source", "generation", "routing", r->device_id, "at", "published", "started", when,
                           "finished", "targets", "log", "truncated", 0);
     if (b->result == NULL || b->ids == NULL) {
@@ -125,11 +119,11 @@ static void take_entry(void *arg, const json_t *entry)
 {
     struct reading *r = arg;
     struct batch *b = r->batches;
-    const struct sn_device *d = sn_fleet_device_by_uid(r->o->fleet, field(entry, "uid"));
-    const char *text = field(entry, "text");
-    bool answer = strcmp(field(entry, "dir"), "<") == 0;
+    const struct sn_device *d = sn_fleet_device_by_uid(r->o->fleet, sn_json_text(entry, "uid"));
+    const char *text = sn_json_text(entry, "text");
+    bool answer = strcmp(sn_json_text(entry, "dir"), "<") == 0;
     /* of its own, so that it is the same each time the journal is told, whole or in parts; behind those of the run's own transcript */
-    int seq = 1000 + 2 * (int)strtol(field(entry, "seq"), NULL, 10) + answer;
+    int seq = 1000 + 2 * (int)strtol(sn_json_text(entry, "seq"), NULL, 10) + answer;
 
     while (b != NULL && !same_run(b, entry))
         b = b->next; /* the latest part comes first */
@@ -137,9 +131,9 @@ static void take_entry(void *arg, const json_t *entry)
         return; /* it stays in the journal */
     b->bytes += strlen(text);
     (void)json_array_append_new(json_object_get(b->result, "log"), json_pack("{s:i, s:i, s:s, s:s, s:s, s:s}", "seq", seq, "ms", 0,
-                                               "target", d != NULL ? d->target->id : field(entry, "uid"), "dir", field(entry, "dir"),
-                                               "text", text, "verdict", field(entry, "verdict")));
-    (void)json_array_append_new(b->ids, json_string(field(entry, "id")));
+                                               "target", d != NULL ? d->target->id : sn_json_text(entry, "uid"), "dir", sn_json_text(entry, "dir"),
+                                               "text", text, "verdict", sn_json_text(entry, "verdict")));
+    (void)json_array_append_new(b->ids, json_string(sn_json_text(entry, "id")));
 }
 
 static void hand_over(struct sn_orphans *o, struct batch *b, const char *device_id)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/base/text.h"
 
 #define STORED_MAX 4096 /* bytes from which on it is thinned out */
@@ -131,16 +132,6 @@ static void set(json_t *o, const char *key, json_t *value)
 {
     /* json_object_set_new() frees value on failure; a result without one field is still worth more than none */
     (void)json_object_set_new(o, key, value);
-}
-
-static json_t *time_or_null(int64_t wall_ms)
-{
-    char text[SN_TIME_TEXT_MAX];
-
-    if (wall_ms <= 0)
-        return json_null();
-    sn_clock_format_utc(wall_ms, text);
-    return json_string(text);
 }
 
 /* Several visits to one target are one line for people: the later visit says how it stands. */
@@ -281,11 +272,11 @@ static json_t *build(const struct sn_job *job, const struct sn_fleet *fleet, con
     set(r, "args", say->cause != NULL && say->cause->args != NULL ? json_incref(say->cause->args) : json_object());
     if (say->waiting != NULL)
         set(r, "waiting", json_pack("{s:s, s:s, s:o}", "target", say->waiting, "code",
-                                    say->cause != NULL ? say->cause->code : "", "since", time_or_null(say->waiting_since_ms)));
+                                    say->cause != NULL ? say->cause->code : "", "since", sn_json_new_time(say->waiting_since_ms)));
     set(r, "worker", json_string(fleet->conf.worker));
     set(r, "epoch", json_integer(job->epoch));
-    set(r, "at", json_pack("{s:o, s:o, s:o}", "published", time_or_null(published), "started", time_or_null(job->started_wall_ms),
-                           "finished", say->final ? time_or_null(now) : json_null()));
+    set(r, "at", json_pack("{s:o, s:o, s:o}", "published", sn_json_new_time(published), "started", sn_json_new_time(job->started_wall_ms),
+                           "finished", say->final ? sn_json_new_time(now) : json_null()));
     set(r, "targets", targets_of(job));
     if (job->event != NULL && job->run > 0 && strcmp(job->event->type, "contract.cleanup") != 0)
         set(r, "wanted", wanted_of(job->event));

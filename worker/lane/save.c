@@ -5,18 +5,19 @@
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "common/base/json.h"
 #include "worker/job/finish.h"
 #include "worker/job/visit.h"
 #include "worker/lane/lane_private.h"
 
 /* A save that was not seen to end is tried again after this: it is no job's attempt. */
 #define SAVE_RETRY_MS 2000
+/* Of a target that has no limits.save_ms of its own. */
+#define SAVE_TIMEOUT_MS 300000
 
 static int64_t save_timeout_ms(const struct sn_target *target)
 {
-    const json_t *limit = json_object_get(json_object_get(target->conf, "limits"), "save_ms");
-
-    return json_is_integer(limit) ? json_integer_value(limit) : 300000;
+    return sn_json_number_or(json_object_get(target->conf, "limits"), "save_ms", SAVE_TIMEOUT_MS);
 }
 
 /* The group is complete: full, old enough, or nothing else of this device is under way. */

@@ -12,7 +12,7 @@
 #include "common/base/clock.h"
 #include "worker/sink/restore.h"
 
-#define GIVE_UP_SAYING_MS 10000 /* the same reason is logged so often at most */
+#define SAY_AGAIN_MS 10000 /* the same reason is logged so often at most */
 
 struct sn_heal {
     struct sn_heal_conf conf;
@@ -119,9 +119,10 @@ static void look(struct sn_heal *h)
     if (whole)
         return;
     if (heal(h, &err) != 0) {
-        if (now - h->said_ms > GIVE_UP_SAYING_MS || h->said_ms == 0)
+        if (h->said_ms == 0 || now - h->said_ms > SAY_AGAIN_MS) {
             sn_log(h->log, SN_LOG_WARN, "heal", "records are not written back yet", "code", err.code, "why", err.text, NULL);
-        h->said_ms = now;
+            h->said_ms = now;
+        }
         return;
     }
     (void)snprintf(contracts, sizeof(contracts), "%d", h->contracts);

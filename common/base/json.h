@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading and writing small things of a JSON document that need not be there: an absent member and one of another type read as
+ * empty. What must be there is checked by a schema before.
+ * Thread: any; nothing is kept. Texts are borrowed from the object.
+ */
+#ifndef SN_COMMON_BASE_JSON_H
+#define SN_COMMON_BASE_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+const char *sn_json_text(const json_t *object, const char *key);  /* "" when there is none */
+int64_t sn_json_number(const json_t *object, const char *key);    /* 0 when there is none */
+int64_t sn_json_number_or(const json_t *object, const char *key, int64_t otherwise);
+bool sn_json_true(const json_t *object, const char *key);
+/* A time as text ("2026-11-23T04:00:00.123Z") in Unix ms; 0 when there is none or it is unreadable. */
+int64_t sn_json_time(const json_t *object, const char *key);
+/* The other way: the text of a time in Unix ms, null of 0 and below. New reference; NULL on memory. */
+json_t *sn_json_new_time(int64_t wall_ms);
+
+#endif
