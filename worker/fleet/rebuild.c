@@ -6,7 +6,24 @@
 
 #include "worker/fleet/redis.h"
 
+extern const char sn_embed_worker_fleet_lua_whole_lua[];
 extern const char sn_embed_worker_fleet_lua_restore_lua[];
+
+int sn_store_set_whole(struct sn_store *s, const char *server, struct sn_error *err)
+{
+    struct sn_redis_args a = { 0 };
+    redisReply *r;
+    bool set;
+
+    sn_redis_arg(&a, SN_REDIS_WHOLE);
+    sn_redis_arg(&a, server);
+    r = sn_redis_script(s, sn_embed_worker_fleet_lua_whole_lua, 1, &a, err);
+    if (r == NULL)
+        return -1;
+    set = r->type == REDIS_REPLY_INTEGER && r->integer == 1;
+    freeReplyObject(r);
+    return set ? 0 : sn_error_set(err, "store.unsure", "Redis was restarted while the records were written back");
+}
 
 static int restore_claims(struct sn_store *s, const char *owner, const char *uid, int64_t generation, const char *ref,
                           const json_t *claims, struct sn_error *err)
@@ -48,6 +65,7 @@ int sn_store_restore(struct sn_store *s, const char *owner, int64_t generation, 
     sn_redis_arg_int(&a, generation);
     sn_redis_arg(&a, rev);
     sn_redis_arg(&a, event);
+    sn_redis_arg(&a, owner);
     json_object_foreach ((json_t *)(uintptr_t)records, uid, record) {
         char *text;
         if (n == SN_REDIS_ARGS)
@@ -60,14 +78,14 @@ int sn_store_restore(struct sn_store *s, const char *owner, int64_t generation, 
         texts[n++] = text;
         sn_redis_arg(&a, uid);
         sn_redis_arg(&a, text);
-        if (restore_claims(s, owner, uid, generation, ref, json_object_get(record, "claims"), err) != 0)
-            goto out;
     }
     r = sn_redis_script(s, sn_embed_worker_fleet_lua_restore_lua, 1, &a, err);
-    if (r != NULL) {
-        freeReplyObject(r);
-        rc = 0;
-    }
+    if (r == NULL)
+        goto out;
+    freeReplyObject(r);
+    rc = 0;
+    json_object_foreach ((json_t *)(uintptr_t)records, uid, record)
+        rc = rc == 0 ? restore_claims(s, owner, uid, generation, ref, json_object_get(record, "claims"), err) : rc;
 out:
     for (int i = 0; i < n; i++)
         free(texts[i]);

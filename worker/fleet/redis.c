@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/fleet/redis.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+extern const char sn_embed_worker_fleet_lua_vouch_lua[];
 
 struct sn_store *sn_store_new(const struct sn_store_conf *conf)
 {
@@ -19,6 +22,11 @@ static void drop(struct sn_store *s)
     if (s->ctx != NULL)
         redisFree(s->ctx);
     s->ctx = NULL;
+}
+
+void sn_store_server(const struct sn_store *s, char out[SN_STORE_SERVER_MAX])
+{
+    memcpy(out, s->server, SN_STORE_SERVER_MAX);
 }
 
 void sn_store_free(struct sn_store *s)
@@ -72,6 +80,15 @@ static redisReply *exchange(struct sn_store *s, const struct sn_redis_args *a)
     return redisCommandArgv(s->ctx, a->n, (const char **)(uintptr_t)a->v, a->len);
 }
 
+/* Why there was no reply, for people: a socket's time-out is told as EAGAIN. */
+static const char *io_text(struct sn_store *s)
+{
+    if (s->ctx->err != REDIS_ERR_IO || (errno != EAGAIN && errno != EWOULDBLOCK))
+        return s->ctx->errstr;
+    (void)snprintf(s->text, sizeof(s->text), "no answer within %d ms", s->conf.timeout_ms);
+    return s->text;
+}
+
 /* One set-up command of a new connection (AUTH, SELECT). */
 static int prepare(struct sn_store *s, const char *verb, const char *value, struct sn_error *err)
 {
@@ -84,7 +101,32 @@ static int prepare(struct sn_store *s, const char *verb, const char *value, stru
     r = exchange(s, &a);
     if (r == NULL || r->type == REDIS_REPLY_ERROR)
         rc = sn_error_set(err, "store.unreachable", "Redis %s:%d refuses %s: %s", s->conf.host, s->conf.port, verb,
-                          r != NULL ? r->str : s->ctx->errstr);
+                          r != NULL ? r->str : io_text(s));
+    if (r != NULL)
+        freeReplyObject(r);
+    return rc;
+}
+
+/* A Redis that was restarted or replaced may lack what was written since: whoever comes first takes the sentinel away, before anything
+ * is asked of the records. */
+static int vouch(struct sn_store *s, struct sn_error *err)
+{
+    struct sn_redis_args a = { 0 };
+    redisReply *r;
+    int rc = 0;
+
+    sn_redis_arg(&a, "EVAL");
+    sn_redis_arg(&a, sn_embed_worker_fleet_lua_vouch_lua);
+    sn_redis_arg(&a, "1");
+    sn_redis_arg(&a, SN_REDIS_WHOLE);
+    r = exchange(s, &a);
+    if (r == NULL || r->type != REDIS_REPLY_STRING)
+        rc = sn_error_set(err, "store.unsure", "Redis %s:%d: %s", s->conf.host, s->conf.port,
+                          r == NULL                      ? io_text(s)
+                          : r->type == REDIS_REPLY_ERROR ? r->str
+                                                         : "it does not say which server it is");
+    else
+        (void)snprintf(s->server, sizeof(s->server), "%s", r->str);
     if (r != NULL)
         freeReplyObject(r);
     return rc;
@@ -114,6 +156,8 @@ static int connect_now(struct sn_store *s, struct sn_error *err)
     (void)snprintf(db, sizeof(db), "%d", s->conf.db);
     if (s->conf.db != 0 && prepare(s, "SELECT", db, err) != 0)
         goto fail;
+    if (vouch(s, err) != 0)
+        goto fail;
     return 0;
 fail:
     drop(s);
@@ -132,7 +176,7 @@ redisReply *sn_redis_call(struct sn_store *s, const struct sn_redis_args *a, str
         return NULL;
     r = exchange(s, a);
     if (r == NULL) {
-        (void)sn_error_set(err, "store.unsure", "Redis %s:%d: %s", s->conf.host, s->conf.port, s->ctx->errstr);
+        (void)sn_error_set(err, "store.unsure", "Redis %s:%d: %s", s->conf.host, s->conf.port, io_text(s));
         drop(s);
         return NULL;
     }

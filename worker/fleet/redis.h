@@ -14,10 +14,13 @@
 struct sn_store {
     struct sn_store_conf conf;
     redisContext *ctx;
+    char server[SN_STORE_SERVER_MAX]; /* run id of the Redis that ctx leads to */
+    char text[64]; /* of io_text() */
 };
 
 /* Every key of a record begins with this; the 1 is the version of the records' form. */
 #define SN_REDIS_PREFIX "sn:1:"
+/* The sentinel: the run id of the server to which all records were written. */
 #define SN_REDIS_WHOLE SN_REDIS_PREFIX "whole"
 
 /* The name of one key. Ids and uids are bounded by the schema; only a driver's natural key may be long, and is cut. */

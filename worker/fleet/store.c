@@ -142,16 +142,6 @@ int sn_store_end_session(struct sn_store *s, const char *worker, struct sn_error
     return sn_redis_plain(s, &a, err);
 }
 
-int sn_store_set_whole(struct sn_store *s, struct sn_error *err)
-{
-    struct sn_redis_args a = { 0 };
-
-    sn_redis_arg(&a, "SET");
-    sn_redis_arg(&a, SN_REDIS_WHOLE);
-    sn_redis_arg(&a, "1");
-    return sn_redis_plain(s, &a, err);
-}
-
 int sn_store_own(struct sn_store *s, const char *uid, const char *worker, struct sn_own_reply *ret, struct sn_error *err)
 {
     static const char *const words[] = { "mine", "claimed", "taken" };

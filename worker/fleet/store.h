@@ -52,9 +52,6 @@ int sn_store_own(struct sn_store *s, const char *uid, const char *worker, struct
                  struct sn_error *err) SN_MUSTCHECK;
 int sn_store_release(struct sn_store *s, const char *uid, const char *worker, int64_t epoch, struct sn_error *err) SN_MUSTCHECK;
 
-/* The sentinel that says the hot copy is whole (set by the ledger role after it wrote the records back). */
-int sn_store_set_whole(struct sn_store *s, struct sn_error *err) SN_MUSTCHECK;
-
 /* ---- one event ---- */
 
 enum sn_admit { SN_ADMIT_RUN, SN_ADMIT_DONE, SN_ADMIT_STALE, SN_ADMIT_SUPERSEDED, SN_ADMIT_REUSED, SN_ADMIT_FOREIGN, SN_ADMIT_UNSURE };
@@ -137,6 +134,13 @@ int sn_store_journal_drop(struct sn_store *s, const char *routing_uid, const cha
 
 /* The hot copy is whole. */
 int sn_store_is_whole(struct sn_store *s, bool *ret, struct sn_error *err) SN_MUSTCHECK;
+/* Run id of the Redis that the latest call reached: records that are written back belong to that one. */
+#define SN_STORE_SERVER_MAX 64
+void sn_store_server(const struct sn_store *s, char out[SN_STORE_SERVER_MAX]);
+/* The sentinel that says so, after the records were written back. Refused when this is not the server any more (it was restarted, or
+ * replaced by a replica, in between). Each new connection takes away a sentinel that was set for another server: a snapshot that was loaded
+ * looks whole and is from yesterday. */
+int sn_store_set_whole(struct sn_store *s, const char *server, struct sn_error *err) SN_MUSTCHECK;
 /* Writes back what the ledger knows of a contract; what Redis knows of a higher generation stays. records: {uid: record}; their `claims` go back
  * into the index. */
 int sn_store_restore(struct sn_store *s, const char *owner, int64_t generation, const char *rev, const char *event, const char *ref,

@@ -86,7 +86,7 @@ static int drained(struct sn_heal *h, struct sn_error *err)
     return rc;
 }
 
-static int heal(struct sn_heal *h, struct sn_error *err)
+static int heal(struct sn_heal *h, const char *server, struct sn_error *err)
 {
     static const struct sn_restore_ops ops = { .contract = put_contract, .gate = put_gate };
     struct sn_pg_error pgerr;
@@ -103,13 +103,14 @@ static int heal(struct sn_heal *h, struct sn_error *err)
     h->gates = 0;
     rc = sn_ledger_restore(pg, h->conf.timeout_ms, &ops, h, err);
     sn_pg_close(pg);
-    return rc == 0 ? sn_store_set_whole(h->store, err) : -1;
+    return rc == 0 ? sn_store_set_whole(h->store, server, err) : -1;
 }
 
 static void look(struct sn_heal *h)
 {
     struct sn_error err;
     bool whole = true;
+    char server[SN_STORE_SERVER_MAX];
     char contracts[16];
     char gates[16];
     int64_t now = sn_clock_mono_ms();
@@ -118,7 +119,8 @@ static void look(struct sn_heal *h)
         return; /* the keeper of every worker says so already */
     if (whole)
         return;
-    if (heal(h, &err) != 0) {
+    sn_store_server(h->store, server);
+    if (heal(h, server, &err) != 0) {
         if (h->said_ms == 0 || now - h->said_ms > SAY_AGAIN_MS) {
             sn_log(h->log, SN_LOG_WARN, "heal", "records are not written back yet", "code", err.code, "why", err.text, NULL);
             h->said_ms = now;

@@ -1,12 +1,25 @@
 -- SPDX-License-Identifier: Apache-2.0
--- restore(c:<owner>; generation, rev, event, uid, record, uid, record, ...): what the ledger knows of a contract, after a flush.
--- An event that was admitted since counts more than what the ledger remembers. Repeatable.
+-- restore(c:<owner>; generation, rev, event, owner, uid, record, …): what the ledger knows of a contract. What was admitted since counts
+-- more. Of an older generation nothing is left, its claims included: it came back with an old snapshot.
 local gen = tonumber(redis.call('HGET', KEYS[1], 'gen') or '0')
 if gen > tonumber(ARGV[1]) then
     return 0
 end
+if gen < tonumber(ARGV[1]) then
+    local all = redis.call('HGETALL', KEYS[1])
+    for i = 1, #all, 2 do
+        local uid = string.match(all[i], '^t:(.*)$')
+        local known, record = pcall(cjson.decode, all[i + 1])
+        if uid and known and type(record) == 'table' and type(record.claims) == 'table' then
+            for _, claim in ipairs(record.claims) do
+                redis.call('HDEL', 'sn:1:k:' .. uid .. '/' .. claim, ARGV[4])
+            end
+        end
+    end
+    redis.call('DEL', KEYS[1])
+end
 redis.call('HSET', KEYS[1], 'gen', ARGV[1], 'rev', ARGV[2], 'event', ARGV[3])
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
     redis.call('HSETNX', KEYS[1], 't:' .. ARGV[i], ARGV[i + 1])
 end
 return 1
