@@ -102,6 +102,7 @@ static void fleet_settings(struct sn_boot *b)
     c->ladder = (struct sn_ladder){ { o->ladder.level_1, o->ladder.level_2, o->ladder.level_3, o->ladder.level_4, o->ladder.level_5 } };
     c->gate = (struct sn_gate_conf){ .probe_min_ms = o->gate.probe_min, .probe_max_ms = o->gate.probe_max,
                                      .equal_failures = (int)o->gate.equal_failures };
+    c->store_check_ms = o->redis.check_every;
     c->session_ttl_ms = o->session.ttl;
     c->session_margin_ms = o->session.margin;
     c->settle_ms = o->job.session_settle;
@@ -349,13 +350,28 @@ static int start_worker(struct sn_boot *b, struct sn_error *err)
     return 0;
 }
 
+/* A Redis that answers and is set up to forget is a wrong setting; one that does not answer is waited for, by the keeper. */
+static int check_store(struct sn_boot *b, struct sn_error *err)
+{
+    struct sn_store *store = sn_store_new(&b->fleet.conf.store);
+    int64_t skew_ms;
+    int rc = 0;
+
+    if (store == NULL)
+        return sn_error_oom(err);
+    if (sn_store_check(store, &skew_ms, err) != 0 && strcmp(err->code, "store.eviction") == 0)
+        rc = -1;
+    sn_store_free(store);
+    return rc;
+}
+
 int sn_boot_start(struct sn_boot *b, struct sn_error *err)
 {
     char address[SN_HTTP_ADDRESS_MAX];
     const char *listen = b->options.process.http_listen;
     int port;
 
-    if (apply_topology(b, err) != 0)
+    if (check_store(b, err) != 0 || apply_topology(b, err) != 0)
         return -1;
     if (b->runs_ledger && start_ledger(b, err) != 0)
         return -1;

@@ -60,6 +60,8 @@ static const struct sn_option_row ROWS[] = {
     SECRET(redis, "password", password, "Password, as a reference; empty: none."),
     TIME(redis, "timeout", timeout, "2s", 50, 60000,
          "Total time of one command; then Redis is unsure and nothing is written."),
+    TIME(redis, "check_every", check_every, "60s", 50, 3600000,
+         "Its eviction policy and its clock are looked at so often; the first time at the start."),
     INT(redis, "replicas", replicas, "0", 0, 10, "replicas", "A session counts when so many replicas hold it (WAIT)."),
 
     TEXT(ledger, "host", host, "127.0.0.1", "PostgreSQL's host, or the folder of its socket."),

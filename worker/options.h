@@ -33,7 +33,7 @@ struct sn_options {
         char *host;
         int64_t port, db;
         char *password; /* reference */
-        int64_t timeout, replicas;
+        int64_t timeout, check_every, replicas;
     } redis;
     struct {
         char *host;

@@ -30,6 +30,7 @@ struct sn_fleet_conf {
     struct sn_broker_conf broker;
     struct sn_ladder ladder;
     struct sn_gate_conf gate;
+    int64_t store_check_ms;    /* the store's policy and clock are looked at so often */
     int64_t session_ttl_ms;
     int64_t session_margin_ms; /* a lease is over for us so much earlier than for Redis */
     int64_t settle_ms;         /* session_settle */

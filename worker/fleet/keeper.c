@@ -15,7 +15,6 @@
 #include "common/base/failpoint.h"
 #include "worker/fleet/orphans.h"
 
-#define CHECK_EVERY_MS 60000
 #define SKEW_MAX_MS 60000
 
 struct sn_keeper {
@@ -94,6 +93,18 @@ static void lose_everything(struct sn_keeper *k)
     update_all(k->fleet);
 }
 
+/* No device is written to, and why: one line for each reason. */
+static void be_unsure(struct sn_keeper *k, const char *what, const struct sn_error *err)
+{
+    char before[sizeof(k->why)];
+
+    sn_keeper_why(k, before, sizeof(before));
+    say_why(k, err->text);
+    atomic_store(&k->fleet->unsure, true);
+    if (strncmp(before, err->text, sizeof(before) - 1) != 0)
+        sn_log(k->fleet->log, SN_LOG_ERROR, "keeper", what, "code", err->code, "why", err->text, NULL);
+}
+
 /* A Redis that evicts would forget records; a clock that differs makes NASes drop our packets in silence (Event-Timestamp). */
 static bool check_store(struct sn_keeper *k)
 {
@@ -102,12 +113,11 @@ static bool check_store(struct sn_keeper *k)
     int64_t skew = 0;
     char text[32];
 
-    if (k->checked_ms != 0 && now - k->checked_ms < CHECK_EVERY_MS)
+    if (k->checked_ms != 0 && now - k->checked_ms < k->fleet->conf.store_check_ms)
         return true;
     if (sn_store_check(k->store, &skew, &err) != 0) {
-        sn_log(k->fleet->log, SN_LOG_ERROR, "keeper", "Redis is not fit for records", "code", err.code, "why", err.text, NULL);
-        atomic_store(&k->fleet->unsure, true);
-        say_why(k, err.text);
+        be_unsure(k, "Redis is not fit for records: no device is written to", &err);
+        k->checked_ms = 0;
         return false;
     }
     k->checked_ms = now;
@@ -127,10 +137,7 @@ static bool renew(struct sn_keeper *k)
     bool whole = false;
 
     if (sn_store_renew(k->store, fleet->conf.worker, k->session_json, fleet->conf.session_ttl_ms, &whole, &err) != 0) {
-        if (!atomic_exchange(&fleet->unsure, true))
-            sn_log(fleet->log, SN_LOG_ERROR, "keeper", "Redis is unsure: no device is written to", "code", err.code, "why",
-                   err.text, NULL);
-        say_why(k, err.text);
+        be_unsure(k, "Redis is unsure: no device is written to", &err);
         return false;
     }
     if (!check_store(k))
