@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define NAP_S 4
 
 /* One entry `name[~detail]=action[@n]` of the list; returns the action when it is meant, else "". */
 static bool entry_matches(char *entry, const char *name, const char *detail, char **ret_action, int *ret_at)
@@ -53,6 +56,8 @@ bool sn_failpoint_hit(const char *name, const char *detail, atomic_int *hits)
             (void)raise(SIGKILL);
         if (strcmp(action, "stop") == 0)
             (void)raise(SIGSTOP);
+        if (strcmp(action, "nap") == 0)
+            (void)nanosleep(&(struct timespec){ .tv_sec = NAP_S }, NULL);
         return strcmp(action, "cut") == 0;
     }
     return false;

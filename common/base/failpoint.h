@@ -3,9 +3,9 @@
  * Named failure points, compiled in for tests (SN_FAILPOINTS) and absent from a release build.
  *
  * SILVER_FAILPOINTS="step.before-write~ont add=kill, claim.after=stop@2": at the second hit of claim.after the process
- * stops itself; `~text` asks for a detail that contains the text. Actions: kill (SIGKILL), stop (SIGSTOP), cut (the
- * caller is told and cuts its link). @n = at the n-th matching hit only, default 1. Each site keeps its own counter.
- * Thread: any.
+ * stops itself; `~text` asks for a detail that contains the text. Actions: kill (SIGKILL), stop (SIGSTOP), nap (this
+ * thread alone waits 4 s), cut (the caller is told and cuts its link). @n = at the n-th matching hit only, default 1.
+ * Each site keeps its own counter. Thread: any.
  */
 #ifndef SN_COMMON_BASE_FAILPOINT_H
 #define SN_COMMON_BASE_FAILPOINT_H

@@ -203,3 +203,15 @@ def test_a_payment_does_not_wait_for_the_bill_run_before_its_own_suspension(flee
     done = {event["id"]: silverd.final(event)["at"]["finished"] for event in [paid, *bulk]}
     before = [e["id"] for e in bulk if done[e["id"]] < done[paid["id"]]]
     assert bulk[-1]["id"] in before and len(before) < 10, sorted(done.values())
+
+
+def test_what_waits_too_long_for_its_lane_goes_to_the_back_of_its_queue(fleet, odoo):
+    """The broker would take it for a stuck consumer's delivery; it costs no attempt, and everything ends once."""
+    silverd = fleet({"job": {"hold_max": "1s"}}, latency_ms=100).start()
+    events = [odoo.contract(200 + n, **SERVICE).event("activated", onu={"serial": f"HWTC{n:08X}"}) for n in range(12)]
+    for event in events:
+        odoo.publish(event)
+    results = [silverd.final(event) for event in events]
+    assert {(r["outcome"], r["attempt"]) for r in results} == {("applied", 1)}
+    assert all(silverd.outcomes(e["id"]) == {"applied"} for e in events)
+    assert "held too long: to the back of its queue" in silverd.process.log_text()

@@ -134,20 +134,6 @@ static void ask_plan(struct question *q)
 
 /* ---- orders on the lane ---- */
 
-static void test_on_lane(struct sn_lane_thread *t, void *arg)
-{
-    struct question *q = arg;
-    struct sn_verdict v = { 0 };
-    int64_t began = sn_clock_mono_ms();
-    int rc = sn_lane_session(t, began + q->c->fleet->conf.connect_timeout_ms, &v);
-
-    reply(q, "answer", true,
-          json_pack("{s:s, s:b, s:s, s:s, s:O?, s:I}", "device", q->device->target->id, "ok", rc == 0, "code", v.code, "text",
-                    rc == 0 ? "logged in" : v.text, "args", v.args, "ms", (json_int_t)(sn_clock_mono_ms() - began)));
-    sn_verdict_fini(&v);
-    question_free(q);
-}
-
 static bool record_one(struct sn_lane_thread *t, struct question *q, const struct sn_op *op, json_t *entries, struct sn_verdict *v)
 {
     const struct sn_driver *driver = q->device->driver;
@@ -166,6 +152,43 @@ static bool record_one(struct sn_lane_thread *t, struct question *q, const struc
     sn_buf_fini(&text);
     sn_reply_fini(&r);
     return ok;
+}
+
+/* A warm session proves nothing by itself: its target is asked something, or logged in to anew when nothing can be asked. */
+static int ask_something(struct sn_lane_thread *t, struct question *q, int64_t deadline_ms, struct sn_verdict *v)
+{
+    struct sn_ops *ops = calloc(1, sizeof(*ops));
+    json_t *entries = json_array();
+    bool answered = true;
+
+    if (t->session != NULL && (ops == NULL || q->device->driver->record == NULL))
+        sn_lane_close_session(t, 500);
+    if (sn_lane_session(t, deadline_ms, v) != 0) {
+        answered = false;
+    } else if (ops != NULL && q->device->driver->record != NULL) {
+        q->device->driver->record(q->device->target, ops);
+        answered = ops->n == 0 || record_one(t, q, &ops->v[0], entries, v);
+    }
+    if (!answered)
+        sn_lane_close_session(t, 0);
+    json_decref(entries);
+    free(ops);
+    return answered ? 0 : -1;
+}
+
+static void test_on_lane(struct sn_lane_thread *t, void *arg)
+{
+    struct question *q = arg;
+    struct sn_verdict v = { 0 };
+    int64_t began = sn_clock_mono_ms();
+    const char *said = t->session != NULL ? "answers" : "logged in";
+    int rc = ask_something(t, q, began + q->c->fleet->conf.connect_timeout_ms, &v);
+
+    reply(q, "answer", true,
+          json_pack("{s:s, s:b, s:s, s:s, s:O?, s:I}", "device", q->device->target->id, "ok", rc == 0, "code", v.code, "text",
+                    rc == 0 ? said : v.text, "args", v.args, "ms", (json_int_t)(sn_clock_mono_ms() - began)));
+    sn_verdict_fini(&v);
+    question_free(q);
 }
 
 static void record_on_lane(struct sn_lane_thread *t, void *arg)

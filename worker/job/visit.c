@@ -243,8 +243,8 @@ static int open_visit(struct visit *v, struct sn_lane_thread *t, struct sn_job *
     sn_job_owner(job, v->owner, sizeof(v->owner));
     v->who = (struct sn_record_who){ .generation = ev->generation, .rev = ev->rev, .event = ev->id, .ref = ev->ref,
                                      .epoch = job->epoch, .run = job->run };
-    if (s->driver->claims != NULL)
-        v->claims = s->driver->claims(s->key);
+    if (s->driver->claims != NULL && (v->claims = s->driver->claims(s->key)) == NULL)
+        return sn_error_oom(err); /* without its claims a write would be anybody's */
     if (sn_store_look(t->store, v->owner, s->target->uid, v->claims, &v->record, &v->rivals, err) != 0)
         return -1;
     v->old = sn_record_old_forms(v->record, s->driver, s->aspect, s->key);
@@ -280,7 +280,7 @@ static json_t *no_longer_ours(const struct visit *v)
     if (driver->claims == NULL)
         return list;
     json_array_foreach (v->old, i, form) {
-        json_t *claims = driver->claims(form);
+        json_t *claims = driver->claims(form); /* no memory: the old claim stays until the next event */
         size_t k;
         json_t *claim;
         json_array_foreach (claims, k, claim) {

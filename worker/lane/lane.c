@@ -193,6 +193,12 @@ static bool is_disowned(const struct sn_job *job)
     return !job->dry && (!atomic_load(&job->device->owned) || atomic_load(&job->device->epoch) != job->epoch);
 }
 
+/* The broker takes a delivery that stays unacknowledged for a stuck consumer's: what a lane came to too late goes to the back of its queue. */
+static bool waited_too_long(const struct sn_lane *lane, const struct sn_job *job)
+{
+    return !job->dry && sn_clock_mono_ms() - job->received_ms > lane->fleet->conf.hold_max_ms;
+}
+
 /* One job: admission at the front, a visit or a place in the save group at a target. */
 static void take_job(struct sn_lane_thread *t, struct sn_job *job)
 {
@@ -202,6 +208,9 @@ static void take_job(struct sn_lane_thread *t, struct sn_job *job)
     if (atomic_load(&job->lost)) {
         /* the broker has given it to somebody already; this copy must not touch anything more */
         sn_finish_give_back(t, job);
+    } else if (waited_too_long(lane, job)) {
+        job->after = lane->device == NULL ? SN_THEN_AGAIN : SN_THEN_WAIT; /* the dispatcher sees how long it was held */
+        job->wake_ms = 0;
     } else if (lane->device == NULL) {
         sn_visit_admit(t, job);
     } else if (is_disowned(job)) {
