@@ -185,7 +185,8 @@ static void declare(struct sn_keeper *k, struct sn_device *d)
 
     if (declare_queues(k, d, &err) == 0) {
         atomic_store(&d->declared, true);
-        sn_log(k->fleet->log, SN_LOG_INFO, "keeper", "its queues are declared", "device", d->target->id, NULL);
+        if (d->own == SN_OWN_READY)
+            sn_log(k->fleet->log, SN_LOG_WARN, "keeper", "its queues were gone and are declared again", "device", d->target->id, NULL);
         return;
     }
     sn_log(k->fleet->log, SN_LOG_WARN, "keeper", "its queues cannot be declared", "device", d->target->id, "code", err.code, "why",
