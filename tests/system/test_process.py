@@ -137,6 +137,12 @@ def test_a_wrong_setting_is_refused_with_its_place(silverd, words, env, said):
     assert done.stderr == f"silverd: {said}\n"
 
 
+def test_a_broker_that_does_not_come_is_no_wrong_setting(silverd):
+    done = run(silverd, "--broker.port=1", "--broker.start_wait=1s")
+    assert done.returncode == 69
+    assert "silverd: broker." in done.stderr
+
+
 def test_a_wrong_line_of_the_file_is_named(silverd):
     silverd.config.write_text("broker:\n  host: 127.0.0.1\n  heartbeat: 5\n", encoding="utf-8")
     done = run(silverd)
