@@ -6,7 +6,7 @@ import re
 
 PRODUCT = ("common", "drivers", "worker")
 LAYERS = ("common", "drivers", "worker", "worker/ctl")      # each may include itself and those before it
-FUNCTION_LINES = 80
+FUNCTION_LINES = 60
 FILE_LINES = 800
 
 # Headers of a library, and the only folder of the product that knows the library.
