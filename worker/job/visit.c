@@ -135,7 +135,7 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
 {
     struct visit *v = arg;
     int64_t now = sn_clock_mono_ms();
-    int64_t deadline = now + v->step->driver->op_timeout_ms(v->step->target, op);
+    int64_t deadline;
     int64_t started;
 
     v->op_started_ms = now;
@@ -147,8 +147,9 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
     }
     if (sn_lane_session(v->t, v->deadline_ms, &reply->verdict) != 0)
         return;
-    v->t->last_used_ms = now;
-    started = sn_clock_mono_ms();
+    started = sn_clock_mono_ms(); /* of the exchange: a login takes nothing from its time */
+    v->t->last_used_ms = started;
+    deadline = started + v->step->driver->op_timeout_ms(v->step->target, op);
     v->step->driver->exchange(v->t->session, want, op, deadline < v->deadline_ms ? deadline : v->deadline_ms, reply);
     sn_measure_observe(v->fleet->metrics, SN_MEASURE_EXCHANGE_SECONDS, v->step->driver->name, (double)(sn_clock_mono_ms() - started) / 1000);
     if (op->kind == SN_WRITE && SN_FAILPOINT("write.executed", op->line)) {
