@@ -97,7 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (load(text, file_len, environment, settings, settings_n, &options, &err) != 0) {
         check_refusal(&err);
     } else {
-        (void)sn_options_check(&options, &err);
+        if (sn_options_check(&options, &err) != 0)
+            require(err.code[0] != '\0' && err.text[0] != '\0');
         check_again(&options);
         sn_options_free(&sn_option_table, &options);
     }

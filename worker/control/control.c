@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "worker/control/request.h"
 #include "worker/job/dispatch.h"
 #include "worker/job/result.h"
