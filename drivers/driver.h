@@ -13,6 +13,7 @@
  * through their outputs. open(), exchange(), commit(), close(), idle() do I/O and run on the lane thread that owns the session.
  *
  * How to write one: docs/drivers.md. The smallest example: drivers/null.
+ * Thread: the pure ones any; the others the lane's that owns the session.
  */
 #ifndef SN_DRIVERS_DRIVER_H
 #define SN_DRIVERS_DRIVER_H

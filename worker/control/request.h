@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A person's request as it comes over silver.ctl: foreign bytes, until they have been read here. Pure; any thread.
+ * A person's request as it comes over silver.ctl: foreign bytes, until they have been read here. Pure. Thread: any.
  */
 #ifndef SN_WORKER_CONTROL_REQUEST_H
 #define SN_WORKER_CONTROL_REQUEST_H

@@ -3,6 +3,7 @@
  * The last words on a job, from whichever lane has it: outcome claimed in the store (once per event and replay), result published,
  * copies for the ladder, follow-up events. Each leaves job->after = SN_THEN_PUBLISH (or AGAIN, GIVE_BACK); the acknowledgement comes when the
  * last confirm has arrived. Order: claim -> publish -> ack; whoever loses the claim says what was claimed.
+ * Thread: the job's owner: a lane, and the consume thread for sn_finish_tell_run().
  */
 #ifndef SN_WORKER_JOB_FINISH_H
 #define SN_WORKER_JOB_FINISH_H

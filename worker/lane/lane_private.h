@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the files of worker/lane only. */
+/*
+ * Shared by the files of worker/lane only.
+ * Thread: the lane's own threads; what is marked (lock) under the lane's lock, which is never held over another one.
+ */
 #ifndef SN_WORKER_LANE_LANE_PRIVATE_H
 #define SN_WORKER_LANE_LANE_PRIVATE_H
 
