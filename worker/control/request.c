@@ -19,9 +19,9 @@ static int judge(const struct sn_schemas *schemas, const json_t *request, struct
 
     /* the schema would judge it as a reply or an output, not as a request */
     if (json_object_get(request, "kind") != NULL || json_object_get(request, "output") != NULL)
-        return sn_error_set(err, "request.shape", "it has kind or output");
+        return sn_error_set(err, "document.shape", "it has kind or output");
     if (!sn_schema_check(sn_schemas_get(schemas, SN_SCHEMA_CTL), request, &violation))
-        return sn_error_set(err, "request.shape", "%s: %s", violation.path, violation.rule);
+        return sn_error_set(err, "document.shape", "%s: %s", violation.path, violation.rule);
     return 0;
 }
 
@@ -42,7 +42,7 @@ int sn_request_read(const struct sn_schemas *schemas, const char *body, size_t l
         if (copy(ret->id, sizeof(ret->id), request, "id") != 0 || copy(ret->what, sizeof(ret->what), request, "what") != 0 ||
             copy(ret->device, sizeof(ret->device), request, "device") != 0 ||
             copy(ret->by, sizeof(ret->by), request, "by") != 0 || sn_clock_parse_utc(deadline, &ret->deadline_ms) != 0)
-            rc = sn_error_set(err, "request.shape", "a text is too long, or the deadline is no date");
+            rc = sn_error_set(err, "document.shape", "a text is too long, or the deadline is no date");
         else
             ret->args = json_incref(json_object_get(request, "args"));
     }

@@ -22,7 +22,7 @@ struct sn_request {
     json_t *args;        /* own reference; NULL when there are none */
 };
 
-/* Fills *ret, to be freed by sn_request_fini(). Errors: document.* (no JSON within the limits), request.shape (not as
+/* Fills *ret, to be freed by sn_request_fini(). Errors: document.* (no JSON within the limits), document.shape (not as
  * schemas/ctl/v1 says); then nothing is left to be freed. */
 int sn_request_read(const struct sn_schemas *schemas, const char *body, size_t len, struct sn_request *ret,
                     struct sn_error *err) SN_MUSTCHECK;

@@ -55,15 +55,15 @@ static void what_is_no_request_is_refused(void **state)
     } rows[] = {
         { "", "document." },
         { "{", "document." },
-        { "[]", "request.shape" },
-        { "{" ID ", " PAUSE "}", "request.shape" },                                     /* no deadline */
-        { "{" ID ", " PAUSE ", " SOON ", \"extra\": 1}", "request.shape" },
-        { "{" ID ", " PAUSE ", " SOON ", \"kind\": \"answer\"}", "request.shape" },     /* a reply */
-        { "{" ID ", " PAUSE ", " SOON ", \"output\": \"gate\"}", "request.shape" },     /* what silverctl prints */
-        { "{" ID ", \"what\": \"device-pause\", \"device\": \"olt-7\", " SOON "}", "request.shape" }, /* by nobody */
-        { "{" ID ", \"what\": \"device-pause\", \"device\": \"olt.*\", \"by\": \"ana\", " SOON "}", "request.shape" },
-        { "{" ID ", " PAUSE ", " SOON ", \"args\": {\"why\": \"\\u001b[2J\"}}", "request.shape" },
-        { "{" ID ", " PAUSE ", \"deadline\": \"2026-02-30T04:00:00Z\"}", "request.shape" }, /* no such day */
+        { "[]", "document.shape" },
+        { "{" ID ", " PAUSE "}", "document.shape" },                                     /* no deadline */
+        { "{" ID ", " PAUSE ", " SOON ", \"extra\": 1}", "document.shape" },
+        { "{" ID ", " PAUSE ", " SOON ", \"kind\": \"answer\"}", "document.shape" },     /* a reply */
+        { "{" ID ", " PAUSE ", " SOON ", \"output\": \"gate\"}", "document.shape" },     /* what silverctl prints */
+        { "{" ID ", \"what\": \"device-pause\", \"device\": \"olt-7\", " SOON "}", "document.shape" }, /* by nobody */
+        { "{" ID ", \"what\": \"device-pause\", \"device\": \"olt.*\", \"by\": \"ana\", " SOON "}", "document.shape" },
+        { "{" ID ", " PAUSE ", " SOON ", \"args\": {\"why\": \"\\u001b[2J\"}}", "document.shape" },
+        { "{" ID ", " PAUSE ", \"deadline\": \"2026-02-30T04:00:00Z\"}", "document.shape" }, /* no such day */
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
