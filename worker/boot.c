@@ -307,7 +307,8 @@ static int start_lanes(struct sn_fleet *f, struct sn_error *err)
         return -1;
     for (size_t i = 0; i < f->devices_n; i++) {
         struct sn_device *d = &f->devices[i];
-        int threads = d->driver->sessions_max < f->conf.pool_threads ? d->driver->sessions_max : f->conf.pool_threads;
+        int wanted = d->target->sessions_max > 0 ? d->target->sessions_max : f->conf.pool_threads;
+        int threads = d->driver->sessions_max < wanted ? d->driver->sessions_max : wanted;
         if (sn_lane_start(f, d, threads, &d->lane, err) != 0)
             return -1;
     }

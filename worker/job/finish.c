@@ -184,10 +184,10 @@ void sn_finish_stored(struct sn_lane_thread *t, struct sn_job *job, char *stored
     json_decref(r);
 }
 
-void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job)
+void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job, const struct sn_verdict *why)
 {
     struct sn_fleet *fleet = sn_lane_fleet(t->lane);
-    struct sn_result_say say = { .waiting = job->steps[job->at].target->id, .waiting_since_ms = sn_clock_wall_ms() };
+    struct sn_result_say say = { .waiting = job->steps[job->at].target->id, .waiting_since_ms = sn_clock_wall_ms(), .cause = why };
 
     publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
 }

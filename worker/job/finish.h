@@ -25,8 +25,8 @@ void sn_finish_tell_run(struct sn_fleet *fleet, struct sn_job *job);
 /* A copy to the retry ladder, with a progress result that says what is waited for. spend: an attempt is spent (false = only waiting). When
  * nothing is left to spend, the caller lets the step fail instead. */
 void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct sn_verdict *cause, const char *target, bool spend);
-/* Done on the network, not yet saved. Does not end the job. */
-void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job);
+/* Done on the network, not yet saved; why: what stood in the way of a save, NULL = nothing yet. Does not end the job. */
+void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job, const struct sn_verdict *why);
 /* The result that was claimed before, once more. */
 void sn_finish_stored(struct sn_lane_thread *t, struct sn_job *job, char *stored);
 /* Events for places that this job cannot visit. */

@@ -219,7 +219,7 @@ static void take_job(struct sn_lane_thread *t, struct sn_job *job)
         sn_visit_gate_closed(t, job);
     } else if (job->steps[job->at].commit) {
         if (atomic_load(&lane->device->unsaved) > 0)
-            sn_finish_tell_unsaved(t, job);
+            sn_finish_tell_unsaved(t, job, NULL);
         keep_unsaved(t, job);
         return;
     } else {
@@ -282,6 +282,13 @@ static int64_t next_due_ms(const struct sn_lane_thread *t, int64_t now)
     return due;
 }
 
+static int64_t idle_close_ms(const struct sn_lane *lane)
+{
+    int64_t own = lane->device->target->idle_close_ms;
+
+    return own > 0 ? own : lane->fleet->conf.idle_close_ms;
+}
+
 /* Waits for something to do; reads what an idle session says meanwhile. */
 static void wait_turn(struct sn_lane_thread *t)
 {
@@ -296,15 +303,16 @@ static void wait_turn(struct sn_lane_thread *t)
         ssize_t r = read(lane->event_fd, &one, sizeof(one)); /* another thread of the pool may have been faster */
         (void)r;
     }
-    if (n > 0 && fd >= 0 && p[1].revents != 0 && lane->device->driver->idle != NULL &&
-        lane->device->driver->idle(t->session) != 0)
+    /* a target that says something to a driver that does not listen has said good-bye */
+    if (n > 0 && fd >= 0 && p[1].revents != 0 &&
+        (lane->device->driver->idle == NULL || lane->device->driver->idle(t->session) != 0))
         sn_lane_close_session(t, 0);
     now = sn_clock_mono_ms();
     if (t->session != NULL && !sn_device_is_ours(lane->device))
         sn_lane_close_session(t, 0);
     if (t->session != NULL && sn_device_is_paused(lane->device))
         sn_lane_close_session(t, 500); /* each thread of a pool has a session of its own */
-    if (t->session != NULL && now - t->last_used_ms > lane->fleet->conf.idle_close_ms)
+    if (t->session != NULL && now - t->last_used_ms > idle_close_ms(lane))
         sn_lane_close_session(t, 1000);
 }
 
