@@ -14,6 +14,8 @@
 #include "common/base/clock.h"
 #include "worker/boot.h"
 
+#define EXIT_CONFIG 78
+
 /* Order important: no core before the first secret, no SIGPIPE before the first socket, signals blocked before the first thread. */
 static void harden(const struct sn_boot *boot, sigset_t *signals)
 {
@@ -51,16 +53,16 @@ int main(int argc, char **argv)
     json_object_seed(0);
     if (sn_boot_configure(argc, argv, &boot, &code, &err) != 0) {
         (void)fprintf(stderr, "silverd: %s: %s\n", err.code, err.text);
-        return SN_BOOT_MISCONFIGURED;
+        return EXIT_CONFIG;
     }
     if (boot == NULL)
-        return code; /* --help, --version, --print-config, --describe-…: answered */
+        return code; /* --help, --version, --check: answered */
     harden(boot, &signals);
-    if (sn_boot_start(boot, &code, &err) != 0) {
+    if (sn_boot_start(boot, &err) != 0) {
         (void)fprintf(stderr, "silverd: %s: %s\n", err.code, err.text);
         sn_boot_stop(boot, &signals);
         sn_boot_free(boot);
-        return code;
+        return EXIT_CONFIG;
     }
     wait_for_signal(&signals);
     sn_boot_stop(boot, &signals);

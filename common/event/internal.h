@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Shared by the parts of the event reader. Nobody else includes this.
- * Thread: any, no state; a body belongs to the thread that reads it until the event is made.
- */
+/* Shared by the parts of the event reader. Nobody else includes this. */
 #ifndef SN_COMMON_EVENT_INTERNAL_H
 #define SN_COMMON_EVENT_INTERNAL_H
 

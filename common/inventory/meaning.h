@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What the schema cannot say of an inventory; not for other folders.
- * Thread: the one that loads.
- */
+/* What the schema cannot say of an inventory; not for other folders. */
 #ifndef SN_COMMON_INVENTORY_MEANING_H
 #define SN_COMMON_INVENTORY_MEANING_H
 

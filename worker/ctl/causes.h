@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The rows behind worker/ctl/catalogue.h, sorted by code, ended by a NULL code.
- * Thread: any, constant.
- */
+/* The rows behind worker/ctl/catalogue.h, sorted by code, ended by a NULL code. */
 #ifndef SN_WORKER_CTL_CAUSES_H
 #define SN_WORKER_CTL_CAUSES_H
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/failpoint.h"
 #include "worker/metrics.h"
 
 int sn_fleet_init(struct sn_fleet *fleet, struct sn_error *err)
@@ -110,6 +111,7 @@ void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *d, const cha
         sn_measure_add(fleet->metrics, SN_MEASURE_DEVICE_GATE_CLOSINGS, d->target->id, 1);
         sn_log(fleet->log, SN_LOG_WARN, "gate", "closed", "device", d->target->id, "code", code, "why", why, NULL);
     }
+    (void)SN_FAILPOINT("gate.closed", d->target->id);
     sn_fleet_update_consuming(fleet, d);
 }
 
@@ -133,5 +135,6 @@ void sn_fleet_gate_opened(struct sn_fleet *fleet, struct sn_device *d, const cha
     sn_gate_open_after_probe(&d->gate);
     (void)pthread_mutex_unlock(&d->lock);
     sn_log(fleet->log, SN_LOG_INFO, "gate", "open", "device", d->target->id, "why", why, NULL);
+    (void)SN_FAILPOINT("gate.opened", d->target->id);
     sn_fleet_update_consuming(fleet, d);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/failpoint.h"
 #include "common/base/json.h"
 
 /* Longer results are refused by the ledger; a run that said more is told in parts. */
@@ -69,6 +70,7 @@ static void published(void *arg, enum sn_published outcome)
         batch_free(b);
         return;
     }
+    (void)SN_FAILPOINT("orphans.told", b->uid);
     (void)pthread_mutex_lock(&o->lock);
     b->next = o->confirmed;
     o->confirmed = b;

@@ -165,9 +165,9 @@ void sn_visit_admit(struct sn_lane_thread *t, struct sn_job *job)
         return;
     }
     job->epoch = atomic_load(&job->device->epoch);
-    (void)SN_FAILPOINT("admit.before", job->event->id);
+    (void)SN_FAILPOINT("admit.before", job->event->ref);
     if (!job->dry && !ask_admission(t, job))
         return;
-    (void)SN_FAILPOINT("admit.after", job->event->id);
+    (void)SN_FAILPOINT("admit.after", job->event->ref);
     build_steps(t, job);
 }

@@ -8,10 +8,10 @@
 #include <uthash.h>
 
 #include "common/base/clock.h"
+#include "common/base/failpoint.h"
 #include "worker/job/finish.h"
 #include "worker/job/publish.h"
 #include "worker/lane/lane.h"
-#include "worker/metrics.h"
 
 /* A publication that nobody took is said again after this. */
 #define UNCONFIRMED_RETRY_MS 2000
@@ -292,11 +292,8 @@ static void delivered(void *arg, struct sn_delivery *delivery)
     job->attempt = attempts_of(&delivery->headers, fleet->conf.attempts_max);
     job->replay = replay_of(delivery->headers.replay, job->replay_request);
     job->bulk = ends_with(delivery->queue, ".bulk");
-    if (event != NULL) {
+    if (event != NULL)
         job->device = sn_fleet_device(fleet, event->routing);
-        if (event->disagrees)
-            sn_measure_add(fleet->metrics, SN_MEASURE_TYPE_DISAGREES, event->type, 1);
-    }
     enlist(d, job);
     if (!forward(d, job))
         begin(d, job);
@@ -322,6 +319,7 @@ static void drop_journal(struct sn_lane_thread *t, void *arg)
     struct drop *drop = arg;
     struct sn_error err;
 
+    (void)SN_FAILPOINT("journal.before-drop", drop->uid);
     for (size_t i = 0; i < drop->n;) {
         const char *ids[50];
         size_t n = 0;
@@ -332,6 +330,7 @@ static void drop_journal(struct sn_lane_thread *t, void *arg)
             break;
         }
     }
+    (void)SN_FAILPOINT("journal.dropped", drop->uid);
     free(drop->ids);
     free(drop);
 }

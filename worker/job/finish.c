@@ -73,6 +73,7 @@ void sn_finish_give_back(struct sn_lane_thread *t, struct sn_job *job)
     /* when the store is away too, the run counts as a crash: harmless, three are allowed */
     if (job->run > 0 && !job->dry && sn_store_pause_run(t->store, job->event->id, &err) != 0)
         sn_log(job->log, SN_LOG_WARN, "job", "the pause of a run is not on record", "event", job->event->id, "why", err.text, NULL);
+    (void)SN_FAILPOINT("run.paused", job->event != NULL ? job->event->ref : "");
     sn_finish_tell_run(fleet, job);
     job->after = SN_THEN_GIVE_BACK;
 }
@@ -106,13 +107,13 @@ static bool claim(struct sn_lane_thread *t, struct sn_job *job, const char *outc
     enum sn_claim said;
 
     *ret_stored = NULL;
-    (void)SN_FAILPOINT("claim.before", outcome);
+    (void)SN_FAILPOINT("claim.before", job->event->ref);
     if (sn_store_claim(t->store, job->event->id, job->replay, uid, fleet->conf.worker, job->epoch, outcome, stored, &said, ret_stored,
                        &err) != 0) {
         sn_finish_again(fleet, job, &err);
         return false;
     }
-    (void)SN_FAILPOINT("claim.after", outcome);
+    (void)SN_FAILPOINT("claim.after", job->event->ref);
     switch (said) {
     case SN_CLAIM_CLAIMED:
         return true;
@@ -129,22 +130,10 @@ static bool claim(struct sn_lane_thread *t, struct sn_job *job, const char *outc
     return false;
 }
 
-/* Every other outcome comes after the save; what a superseded event wrote is saved with the newer one's changes. */
-static bool is_saved(const struct sn_job *job, const char *outcome)
-{
-    bool saved = true;
-
-    for (int i = 0; strcmp(outcome, "superseded") == 0 && i < job->steps_n; i++) {
-        const struct sn_step *s = &job->steps[i];
-        saved = saved && !(s->wrote && s->driver->commit_policy == SN_COMMIT_BATCH && atomic_load(&s->device->unsaved) > 0);
-    }
-    return saved;
-}
-
 void sn_finish(struct sn_lane_thread *t, struct sn_job *job, const char *outcome, const struct sn_verdict *cause)
 {
     struct sn_fleet *fleet = sn_lane_fleet(t->lane);
-    struct sn_result_say say = { .final = true, .outcome = outcome, .saved = is_saved(job, outcome), .cause = cause,
+    struct sn_result_say say = { .final = true, .outcome = outcome, .saved = true, .cause = cause,
                                  .letter = strcmp(outcome, "dead") == 0 };
     char *stored = NULL;
     char *said_before = NULL;
@@ -184,10 +173,10 @@ void sn_finish_stored(struct sn_lane_thread *t, struct sn_job *job, char *stored
     json_decref(r);
 }
 
-void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job, const struct sn_verdict *why)
+void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job)
 {
     struct sn_fleet *fleet = sn_lane_fleet(t->lane);
-    struct sn_result_say say = { .waiting = job->steps[job->at].target->id, .waiting_since_ms = sn_clock_wall_ms(), .cause = why };
+    struct sn_result_say say = { .waiting = job->steps[job->at].target->id, .waiting_since_ms = sn_clock_wall_ms() };
 
     publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
 }
@@ -233,6 +222,7 @@ void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct
         sn_finish_again(fleet, job, &err);
         return;
     }
+    (void)SN_FAILPOINT("run.paused", job->event->ref);
     pub = sn_finish_copy(job, "silver.retry", origin);
     if (pub != NULL) {
         pub->delay_level_ms = fleet->conf.ladder.level_ms[level];
@@ -244,7 +234,7 @@ void sn_finish_ladder(struct sn_lane_thread *t, struct sn_job *job, const struct
     tell_outcome(fleet, job, false, spend ? "retry" : "waiting", cause);
     job->after = SN_THEN_PUBLISH;
     publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
-    (void)SN_FAILPOINT("ladder.before-copy", "");
+    (void)SN_FAILPOINT("ladder.before-copy", job->event->ref);
     sn_job_publish_copy(job, fleet, pub);
 }
 

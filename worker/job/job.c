@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
+#include "common/base/failpoint.h"
+
 const char *sn_job_state_word(enum sn_job_state s)
 {
     static const char *const words[] = {
@@ -34,6 +37,16 @@ bool sn_job_may_enter(enum sn_job_state from, enum sn_job_state to)
     return (unsigned)from < SN_JOB_STATE_COUNT && (ways[from] & BIT(to)) != 0;
 }
 
+static void tell_failpoint(const struct sn_job *job)
+{
+    static const char *const points[] = {
+#define X(name, word) "job." word,
+        SN_JOB_STATES(X)
+#undef X
+    };
+    (void)SN_FAILPOINT(points[job->state], job->event != NULL ? job->event->ref : "");
+}
+
 void sn_job_enter(struct sn_job *job, enum sn_job_state state)
 {
     const char *id = job->event != NULL ? job->event->id : job->refusal.id;
@@ -45,6 +58,7 @@ void sn_job_enter(struct sn_job *job, enum sn_job_state state)
         sn_log(job->log, SN_LOG_DEBUG, "job", "state", "event", id, "from", sn_job_state_word(job->state), "to",
                sn_job_state_word(state), NULL);
     job->state = state;
+    tell_failpoint(job);
 }
 
 struct sn_job *sn_job_new(struct sn_delivery *delivery, struct sn_event *event, struct sn_inventory *inv, const struct sn_log *log)
@@ -64,6 +78,7 @@ struct sn_job *sn_job_new(struct sn_delivery *delivery, struct sn_event *event, 
     job->event = event;
     job->inventory = sn_inventory_ref(inv);
     job->received_ms = sn_clock_mono_ms();
+    tell_failpoint(job);
     return job;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/failpoint.h"
 #include "worker/job/dispatch.h"
 
 struct awaited {
@@ -22,6 +23,7 @@ static void published(void *arg, enum sn_published outcome)
 {
     struct awaited *a = arg;
 
+    (void)SN_FAILPOINT("publish.confirmed", a->job->event != NULL ? a->job->event->ref : "");
     if (outcome != SN_PUBLISHED_CONFIRMED)
         atomic_store(&a->job->unconfirmed, true);
     else if (a->is_copy)
@@ -44,6 +46,7 @@ static void send_awaited(struct sn_job *job, struct sn_fleet *fleet, struct sn_p
     }
     *a = (struct awaited){ .fleet = fleet, .job = job, .is_copy = is_copy };
     (void)atomic_fetch_add(&job->confirms, 1);
+    (void)SN_FAILPOINT("publish.before", job->event != NULL ? job->event->ref : "");
     pub->done = published;
     pub->arg = a;
     sn_publisher_send(fleet->publisher, pub);

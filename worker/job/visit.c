@@ -135,7 +135,7 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
 {
     struct visit *v = arg;
     int64_t now = sn_clock_mono_ms();
-    int64_t deadline;
+    int64_t deadline = now + v->step->driver->op_timeout_ms(v->step->target, op);
     int64_t started;
 
     v->op_started_ms = now;
@@ -147,9 +147,8 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
     }
     if (sn_lane_session(v->t, v->deadline_ms, &reply->verdict) != 0)
         return;
-    started = sn_clock_mono_ms(); /* of the exchange: a login takes nothing from its time */
-    v->t->last_used_ms = started;
-    deadline = started + v->step->driver->op_timeout_ms(v->step->target, op);
+    v->t->last_used_ms = now;
+    started = sn_clock_mono_ms();
     v->step->driver->exchange(v->t->session, want, op, deadline < v->deadline_ms ? deadline : v->deadline_ms, reply);
     sn_measure_observe(v->fleet->metrics, SN_MEASURE_EXCHANGE_SECONDS, v->step->driver->name, (double)(sn_clock_mono_ms() - started) / 1000);
     if (op->kind == SN_WRITE && SN_FAILPOINT("write.executed", op->line)) {
@@ -181,6 +180,7 @@ static void journal(struct visit *v, const struct sn_op *op, const char *said, s
         if (rc != 0)
             return;
         sn_job_journaled(v->job, id);
+        (void)SN_FAILPOINT("read.journaled", op->line);
     }
     if (text->len > JOURNAL_TEXT_MAX)
         text->data[cut_at(text->data, JOURNAL_TEXT_MAX)] = '\0';
@@ -205,8 +205,7 @@ static void after(void *arg, const struct sn_op *op, const struct sn_reply *repl
         sn_buf_add(&v->job->raw, reply->text.data, reply->text.len < RAW_MAX ? reply->text.len : RAW_MAX);
     if (!v->job->dry && reply->verdict.class != SN_UNREACHABLE) {
         journal(v, op, said, &text);
-        if (op->kind == SN_WRITE)
-            (void)SN_FAILPOINT("write.answered", op->line);
+        (void)SN_FAILPOINT(op->kind == SN_WRITE ? "write.answered" : "read.answered", op->line);
     }
     sn_buf_fini(&text);
 }
@@ -224,7 +223,7 @@ static int remember(void *arg, const json_t *memo)
     if (record != NULL && !v->job->dry)
         rc = sn_store_record(v->t->store, v->owner, v->job->event->generation, v->step->target->uid, record, NULL, &err);
     json_decref(record);
-    (void)SN_FAILPOINT("memo.kept", v->step->target->id);
+    (void)SN_FAILPOINT("memo.kept", v->who.ref);
     return v->job->dry ? 0 : rc;
 }
 
@@ -244,8 +243,8 @@ static int open_visit(struct visit *v, struct sn_lane_thread *t, struct sn_job *
     sn_job_owner(job, v->owner, sizeof(v->owner));
     v->who = (struct sn_record_who){ .generation = ev->generation, .rev = ev->rev, .event = ev->id, .ref = ev->ref,
                                      .epoch = job->epoch, .run = job->run };
-    if (s->driver->claims != NULL && (v->claims = s->driver->claims(s->key)) == NULL)
-        return sn_error_oom(err); /* without its claims a write would be anybody's */
+    if (s->driver->claims != NULL)
+        v->claims = s->driver->claims(s->key);
     if (sn_store_look(t->store, v->owner, s->target->uid, v->claims, &v->record, &v->rivals, err) != 0)
         return -1;
     v->old = sn_record_old_forms(v->record, s->driver, s->aspect, s->key);
@@ -281,7 +280,7 @@ static json_t *no_longer_ours(const struct visit *v)
     if (driver->claims == NULL)
         return list;
     json_array_foreach (v->old, i, form) {
-        json_t *claims = driver->claims(form); /* no memory: the old claim stays until the next event */
+        json_t *claims = driver->claims(form);
         size_t k;
         json_t *claim;
         json_array_foreach (claims, k, claim) {
@@ -323,6 +322,7 @@ static int settle_record(struct visit *v, struct sn_error *err)
     } else {
         rc = sn_store_record(v->t->store, v->owner, v->job->event->generation, s->target->uid,
                              sn_record_is_empty(record) ? NULL : record, unclaim, err);
+        (void)SN_FAILPOINT("record.settled", v->who.ref);
         json_decref(s->record);
         s->record = json_incref(record);
     }
@@ -502,6 +502,7 @@ static int give_up_claims(struct visit *v, struct sn_error *err)
     if (record == NULL)
         return sn_error_oom(err);
     rc = sn_store_record(v->t->store, v->owner, v->job->event->generation, v->step->target->uid, record, v->claims, err);
+    (void)SN_FAILPOINT("record.unclaimed", v->who.ref);
     json_decref(record);
     return rc;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/failpoint.h"
 #include "worker/sink/restore.h"
 
 #define SAY_AGAIN_MS 10000 /* the same reason is logged so often at most */
@@ -103,6 +104,7 @@ static int heal(struct sn_heal *h, const char *server, struct sn_error *err)
     h->gates = 0;
     rc = sn_ledger_restore(pg, h->conf.timeout_ms, &ops, h, err);
     sn_pg_close(pg);
+    (void)SN_FAILPOINT("heal.before-whole", "");
     return rc == 0 ? sn_store_set_whole(h->store, server, err) : -1;
 }
 
