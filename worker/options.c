@@ -167,6 +167,14 @@ static int64_t duration_at(const struct sn_options *o, size_t offset)
     return value;
 }
 
+/* It stands in every result (schemas/result/v1), in Redis keys and in the name of a queue. */
+static bool is_worker_name(const char *name)
+{
+    static const char LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+
+    return name == NULL || (strspn(name, LETTERS) == strlen(name) && strlen(name) <= 63);
+}
+
 int sn_options_check(const struct sn_options *o, struct sn_error *err)
 {
     char address[SN_HTTP_ADDRESS_MAX];
@@ -176,6 +184,8 @@ int sn_options_check(const struct sn_options *o, struct sn_error *err)
         if (duration_at(o, ASCENDING[i].first) >= duration_at(o, ASCENDING[i].second))
             return sn_options_refuse(err, "%s", ASCENDING[i].text);
     }
+    if (!is_worker_name(o->process.name))
+        return sn_options_refuse(err, "process.name: at most 63 letters, digits, dots, underscores and hyphens");
     if (o->broker.reconnect_min > o->broker.reconnect_max)
         return sn_options_refuse(err, "broker.reconnect_min must not be longer than broker.reconnect_max");
     if (o->gate.probe_min > o->gate.probe_max)

@@ -91,6 +91,9 @@ static void what_contradicts_itself_is_refused(void **state)
         { { "ledger.sslmode=off", NULL },
           "config.value",
           "--ledger.sslmode: off is none of disable, allow, prefer, require, verify-ca, verify-full" },
+        { { "process.name=kill ~1", NULL },
+          "config.conflict",
+          "process.name: at most 63 letters, digits, dots, underscores and hyphens" },
         { { "process.roles=", NULL }, "config.range", "--process.roles: must be given" },
     };
 
