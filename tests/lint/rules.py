@@ -6,7 +6,7 @@ import re
 
 PRODUCT = ("common", "drivers", "worker")
 LAYERS = ("common", "drivers", "worker", "worker/ctl")      # each may include itself and those before it
-FUNCTION_LINES = 60
+FUNCTION_LINES = 80
 FILE_LINES = 800
 
 # Headers of a library, and the only folder of the product that knows the library.
@@ -22,7 +22,7 @@ BANNED = {
     "strcpy": "sn_text_copy", "strcat": "struct sn_buf", "sprintf": "snprintf", "vsprintf": "vsnprintf",
     "strncpy": "sn_text_copy (it may leave no NUL)", "strncat": "struct sn_buf", "gets": "fgets", "strtok": "strtok_r",
     "system": "posix_spawn (it runs a shell)", "popen": "posix_spawn (it runs a shell)", "alloca": "malloc",
-    "rand": "randombytes_uniform", "tmpnam": "mkstemp", "mktemp": "mkstemp", "gmtime": "gmtime_r",
+    "rand": "sn_random_below", "tmpnam": "mkstemp", "mktemp": "mkstemp", "gmtime": "gmtime_r",
     "localtime": "localtime_r", "ctime": "strftime",
 }
 BANNED_IN_PRODUCT = {name: "strtol (a number that does not fit is undefined)" for name in ("atoi", "atol", "atoll")}
@@ -35,6 +35,12 @@ FORBIDDEN = (
     (r"https?://[^\s)\"'>]*(?:pypi\.org|npmjs|crates\.io|rubygems|proxy\.golang|artifactory|nexus|mirror)",
      "the address of a package registry"),
 )
+
+# What tells the time or throws dice. `time` and `rand` as names of other things are no calls.
+ASKS_THE_KERNEL = ("clock_gettime", "gettimeofday", "time", "times", "clock", "ftime", "timespec_get", "getrandom", "getentropy",
+                   "random", "drand48", "lrand48", "arc4random", "arc4random_uniform", "randombytes_buf", "randombytes_random",
+                   "randombytes_uniform", "RAND_bytes")
+FAILPOINTS = "docs/failpoints.md"
 
 RULES = {}
 
@@ -162,6 +168,31 @@ def banned_function(tree):
 
 
 @rule
+def clock(tree):
+    """Time and chance are asked for in common/base/clock.h, where a test can set them; what else asks is an exception by name."""
+    for path in tree.named(".c", ".h", under=PRODUCT):
+        for number, line in tree.code_lines(path):
+            for match in re.finditer(rf"(?<![\w.>])({'|'.join(ASKS_THE_KERNEL)})\s*\(", line):
+                yield path, number, match.group(1), f"{match.group(1)}: use common/base/clock.h"
+
+
+@rule
+def failpoint(tree):
+    """Every failure point of the product has its row in docs/failpoints.md, and every row its point."""
+    rows = {match.group(1): number for number, line in (tree.lines(FAILPOINTS) if FAILPOINTS in tree.files else ())
+            if (match := re.match(r"\| `([a-z.-]+)` \|", line))}
+    points = {}
+    for path in tree.named(".c", ".h", under=PRODUCT):
+        for number, line in tree.lines(path):
+            points.update((name, (path, number)) for name in re.findall(r'"([a-z-]+\.[a-z-]+)"', line.partition("SN_FAILPOINT(")[2]))
+            points.update((f"job.{word}", (path, number)) for word in re.findall(r'X\(SN_JOB_\w+, "([^"]+)"\)', line))
+    for name in sorted(points.keys() - rows.keys()):
+        yield *points[name], name, f"{name} has no row in {FAILPOINTS}"
+    for name in sorted(rows.keys() - points.keys()):
+        yield FAILPOINTS, rows[name], name, f"{name} is no failure point"
+
+
+@rule
 def forbidden_text(tree):
     for path in tree.files:
         for number, line in tree.lines(path):
@@ -180,34 +211,3 @@ def link_target(tree):
                 place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
                 if not any(file == place or file.startswith(f"{place}/") for file in tree.files):
                     yield path, number, target, f"{target} is not there"
-
-
-@rule
-def header_contract(tree):
-    """A header of the product begins with what it is for, and with whose thread may call it."""
-    for path in tree.named(".h", under=PRODUCT):
-        match = re.search(r"/\*(?!.*SPDX)(.*?)\*/\s*#ifndef", tree.text(path), re.DOTALL)
-        words = match.group(1).replace("*", " ") if match else ""
-        purpose, thread, _ = words.partition("Thread: ")
-        if len(purpose.split()) < 3:
-            yield path, 1, "", "the header does not say what it is for"
-        if not thread:
-            yield path, 1, "", "the header does not say `Thread: ` in its first comment: who may call this"
-
-
-@rule
-def excerpt(tree):
-    """A fenced block of a page that names a file (```c path) is an excerpt of it: its lines stand there, in that order; a
-    line `...` leaves some out."""
-    for path in tree.named(".md"):
-        for match in re.finditer(r"^```\w+ ([\w./-]+)\n(.*?)^```$", tree.text(path), re.DOTALL | re.MULTILINE):
-            source, block = match.groups()
-            line = tree.text(path)[:match.start()].count("\n") + 1
-            rest = "\n" + tree.text(source) if source in tree.files else ""
-            for part in re.split(r"^[ \t]*\.\.\.\n", block, flags=re.MULTILINE):
-                found, _, after = rest.partition("\n" + part)
-                if found == rest or not rest:
-                    first = part.strip("\n").split("\n")[0].strip()
-                    yield path, line, source, f"not as in {source}, from here on: {first}"
-                    break
-                rest = "\n" + after
