@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Inside of the driver: what was read, and the exchanges. See radius_session.h.
- * Thread: pure functions any; the exchanges the one that owns the session.
- */
+/* Inside of the driver: what was read, and the exchanges. See radius_session.h. */
 #ifndef SN_DRIVERS_RADIUS_SESSION_SESSION_H
 #define SN_DRIVERS_RADIUS_SESSION_SESSION_H
 

@@ -32,7 +32,7 @@ def strict(schema):
 Silverd.check_result = staticmethod(strict("result"))
 
 
-pytest.register_assert_rewrite("olt")       # a helper whose assertions explain themselves too
+pytest.register_assert_rewrite("olt", "worlds")       # helpers whose assertions explain themselves too
 
 
 def pytest_configure(config):

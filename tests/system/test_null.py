@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ring without a device: publish -> queue -> lane -> converge -> result -> ledger, on real servers."""
 
+import itertools
 import json
+import pathlib
 import random
+import re
 
 import pytest
 
 from lab import Odoo, Silverd
+from worlds import AT_END, AT_START, ELSEWHERE, IN_FIRST_LIFE, STORIES, WORLDS, World, cases_of, side_by_side
+
+DOCUMENTED = pathlib.Path(__file__).parent.parent.parent / "docs" / "failpoints.md"
 
 SERVICE = {"plan": {"code": "FTTH-100", "down_kbps": 100000, "up_kbps": 50000},
            "onu": {"device": "null-1", "serial": "HWTC1A2B3C4D", "frame": 0, "slot": 1, "port": 3,
@@ -90,23 +96,6 @@ def test_shuffled_generations_end_in_the_highest(fleet, odoo, wait, seed):
         for event in events:
             assert silverd.final(event)["outcome"] in ("applied", "superseded")
         wait(lambda c=contract, r=result: held(silverd)[f"onu/{c.ref}"]["rev"] == r["rev"], "the highest generation's state", 1)
-
-
-@pytest.mark.parametrize("point", ["admit.before", "admit.after", "write.before-admit", "write.journaled", "write.executed",
-                                   "write.answered", "claim.before", "claim.after"])
-def test_kill_at_every_point_gives_one_outcome(fleet, odoo, wait, lab, point):
-    """A-05 on the null driver: killed at each point of the ring, then started again."""
-    silverd = fleet(env={"SILVER_FAILPOINTS": f"{point}=kill"}).start()
-    event = odoo.contract(3, **SERVICE).publish("activated")
-    wait(lambda: not silverd.process.alive(), f"the death at {point}")
-    assert "failpoint" in silverd.process.log_text()
-    silverd.process.env.pop("SILVER_FAILPOINTS")
-    silverd.start()
-    result = silverd.final(event)
-    assert result["outcome"] == "applied"
-    assert held(silverd)["onu/CT-3"]["rev"] == result["rev"]
-    wait(lambda: (ledger(lab, event["id"]) or (None,))[0] == "applied", "the ledger's row")
-    assert silverd.outcomes(event["id"]) == {"applied"}
 
 
 def test_a_target_that_does_nothing_ends_dead(fleet, odoo):
@@ -205,13 +194,27 @@ def test_a_payment_does_not_wait_for_the_bill_run_before_its_own_suspension(flee
     assert bulk[-1]["id"] in before and len(before) < 10, sorted(done.values())
 
 
-def test_what_waits_too_long_for_its_lane_goes_to_the_back_of_its_queue(fleet, odoo):
-    """The broker would take it for a stuck consumer's delivery; it costs no attempt, and everything ends once."""
-    silverd = fleet({"job": {"hold_max": "1s"}}, latency_ms=100).start()
-    events = [odoo.contract(200 + n, **SERVICE).event("activated", onu={"serial": f"HWTC{n:08X}"}) for n in range(12)]
-    for event in events:
-        odoo.publish(event)
-    results = [silverd.final(event) for event in events]
-    assert {(r["outcome"], r["attempt"]) for r in results} == {("applied", 1)}
-    assert all(silverd.outcomes(e["id"]) == {"applied"} for e in events)
-    assert "held too long: to the back of its queue" in silverd.process.log_text()
+@pytest.fixture
+def worlds(lab, binary):
+    made = [World(lab, binary, number) for number in range(WORLDS)]
+    yield made
+    for world in made:
+        world.close()
+
+
+def test_kill_at_every_point_gives_one_outcome(worlds, wait, lab):
+    import time; T=time.monotonic()
+    """A-05 on the null driver: killed at every change of state, journal entry and change of ownership, then started again."""
+    side_by_side(wait, [world.trace(story) for world, story in itertools.zip_longest(worlds, STORIES)])
+    cases = cases_of({story: world.hits for world, story in zip(worlds, STORIES)})
+    lives = [cases[number::WORLDS] for number in range(WORLDS)]
+    for number, point in enumerate(AT_START + AT_END):      # behind a death that left a journal
+        lives[number].insert(3, ("activated", point, 1))
+    documented = set(re.findall(r"^\| `([a-z.-]+)` \|", DOCUMENTED.read_text(encoding="utf-8"), re.MULTILINE))
+    assert {point for life in lives for _, point, _ in life} | set(IN_FIRST_LIFE) == documented - ELSEWHERE
+    side_by_side(wait, [world.lives(life) for world, life in zip(worlds, lives)])
+    for world in worlds:
+        world.check()
+    events = [event["id"] for world in worlds for _, _, events in world.contracts for event in events]
+    wait(lambda: not set(events) - {row[0] for row in lab.pg.query("silver", "SELECT id::text FROM silver.event WHERE outcome IS NOT NULL")},
+         "the ledger's rows")

@@ -36,7 +36,9 @@ def cases():
             yield from ((dialogue, point, n) for n in range(1, writes + 1))
         yield from ((dialogue, point, 1) for point in ONCE)
         yield dialogue, "save.before", 1, True
-    yield "activate", "memo.kept", 1
+    for point in ("memo.kept", "job.unsaved", "save.recorded"):
+        yield "activate", point, 1
+    yield "swap", "record.unclaimed", 1
 
 
 class Case:
