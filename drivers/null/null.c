@@ -52,10 +52,13 @@ static void ask(const struct sn_want *want, struct sn_answer *ret, enum sn_op_ki
 {
     struct sn_op *op = sn_ops_add(&ret->ops, kind, mark, (int)verb);
 
-    ret->what = SN_NEXT_OPS;
-    if (sn_op_line(op, "%s %s %s%s%s", word, want->aspect, sn_json_text(want->key, "name"), verb == PUT_THING ? " rev " : "",
-                   verb == PUT_THING ? want->rev : "") != 0)
+    if (op == NULL || sn_op_line(op, "%s %s %s%s%s", word, want->aspect, sn_json_text(want->key, "name"),
+                                 verb == PUT_THING ? " rev " : "", verb == PUT_THING ? want->rev : "") != 0) {
+        ret->what = SN_NEXT_STUCK; /* half a line is another line */
         sn_verdict_set(&ret->verdict, SN_INVALID, "null.too-long", "the name does not fit");
+        return;
+    }
+    ret->what = SN_NEXT_OPS;
     op->n[0] = want->suspended;
     (void)snprintf(op->s[0], sizeof(op->s[0]), "%.40s/%.80s", want->aspect, sn_json_text(want->key, "name"));
     (void)snprintf(op->s[1], sizeof(op->s[1]), "%s", want->rev != NULL ? want->rev : "");

@@ -300,6 +300,7 @@ static void a_name_that_does_not_fit_is_invalid(void **state)
     assert_true(sn_driver_null.have_size <= sizeof(have));
     json_object_set_new(f.key, "name", json_string(name));
     sn_driver_null.next(&f.want, &have, f.memo, &answer);
+    assert_int_equal(answer.what, SN_NEXT_STUCK);
     assert_int_equal(answer.verdict.class, SN_INVALID);
     assert_string_equal(answer.verdict.code, "null.too-long");
     sn_answer_fini(&answer);
