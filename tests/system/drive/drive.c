@@ -128,7 +128,7 @@ static void save(struct drive *d)
     struct sn_reply reply = {.text = SN_BUF_INIT};
     int64_t ms = json_integer_value(json_object_get(d->job, "save_ms"));
 
-    if (d->session == NULL || json_is_false(json_object_get(d->job, "save")))
+    if (d->session == NULL || d->driver->commit_policy != SN_COMMIT_BATCH || json_is_false(json_object_get(d->job, "save")))
         return;
     d->driver->commit(d->session, sn_clock_mono_ms() + (ms > 0 ? ms : 20000), &reply);
     json_object_set_new(d->out, "save", verdict_json(&reply.verdict));
