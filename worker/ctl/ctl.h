@@ -113,6 +113,7 @@ extern const struct sn_command sn_commands[];
 /* What the line says before any file is read. Strings are borrowed from argv. */
 struct sn_line {
     const struct sn_command *command; /* NULL: only --help or --version was asked for */
+    const char *group;                /* --help after the first word of several commands: only those; else NULL */
     struct sn_args args;
     bool help, version, json, no_color;
     const char *lang;
@@ -123,8 +124,8 @@ struct sn_line {
 };
 /* Errors: usage.*. */
 int sn_line_parse(int argc, char **argv, struct sn_line *ret, struct sn_error *err) SN_MUSTCHECK;
-/* Help of one command, or of all. */
-void sn_line_help(struct sn_out *out, const struct sn_command *command);
+/* Help of one command, or (NULL) of all whose first word is group, or (NULL) of all. */
+void sn_line_help(struct sn_out *out, const struct sn_command *command, const char *group);
 
 /* ---- passwords, resolved when a connection needs them ---- */
 

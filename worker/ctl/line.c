@@ -4,17 +4,32 @@
 
 #include "worker/ctl/ctl.h"
 
+/* "device" of "device list". */
+static bool is_in_group(const struct sn_command *c, const char *group)
+{
+    size_t len = strlen(group);
+
+    return strncmp(c->name, group, len) == 0 && c->name[len] == ' ';
+}
+
+static bool is_group(const char *word)
+{
+    for (const struct sn_command *c = sn_commands; c->name != NULL; c++) {
+        if (is_in_group(c, word))
+            return true;
+    }
+    return false;
+}
+
 /* "device list" is found by one or two words. */
 static const struct sn_command *find_command(const char *first, const char *second, int *words)
 {
     for (const struct sn_command *c = sn_commands; c->name != NULL; c++) {
-        size_t len = strlen(first);
         if (strcmp(c->name, first) == 0) {
             *words = 1;
             return c;
         }
-        if (second != NULL && strncmp(c->name, first, len) == 0 && c->name[len] == ' ' &&
-            strcmp(c->name + len + 1, second) == 0) {
+        if (second != NULL && is_in_group(c, first) && strcmp(c->name + strlen(first) + 1, second) == 0) {
             *words = 2;
             return c;
         }
@@ -146,7 +161,11 @@ int sn_line_parse(int argc, char **argv, struct sn_line *ret, struct sn_error *e
     }
     if (n > 0) {
         ret->command = find_command(words[0], n > 1 ? words[1] : NULL, &used);
-        if (ret->command == NULL)
+        if (ret->command == NULL && n == 1 && is_group(words[0]))
+            ret->group = words[0];
+        if (ret->command == NULL && ret->group != NULL && !ret->help)
+            return sn_error_set(err, "usage.command", "which of them? silverctl %s --help lists them", words[0]);
+        if (ret->command == NULL && ret->group == NULL)
             return sn_error_set(err, "usage.command", "there is no command %s%s%s: silverctl --help lists them",
                                 words[0], n > 1 ? " " : "", n > 1 ? words[1] : "");
     }
@@ -180,11 +199,14 @@ static void command_options(struct sn_out *out, const struct sn_command *c)
     }
 }
 
-static void all_commands(struct sn_out *out)
+/* group NULL: every one. */
+static void all_commands(struct sn_out *out, const char *group)
 {
     sn_out_text(out, "%s\n\n%s\n", _("usage: silverctl COMMAND [options] ..."), _("Commands:"));
     for (const struct sn_command *c = sn_commands; c->name != NULL; c++) {
         char text[64];
+        if (group != NULL && !is_in_group(c, group))
+            continue;
         (void)snprintf(text, sizeof(text), "%s %s", c->name, c->words);
         sn_out_text(out, "  ");
         sn_out_pad(out, SN_STYLE_BOLD, text, 24);
@@ -192,10 +214,10 @@ static void all_commands(struct sn_out *out)
     }
 }
 
-void sn_line_help(struct sn_out *out, const struct sn_command *command)
+void sn_line_help(struct sn_out *out, const struct sn_command *command, const char *group)
 {
     if (command == NULL) {
-        all_commands(out);
+        all_commands(out, group);
     } else {
         sn_out_text(out, _("usage: silverctl %s %s [options]"), command->name, command->words);
         sn_out_text(out, "\n\n%s\n", _(command->help));

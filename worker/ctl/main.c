@@ -136,7 +136,7 @@ static int parse_timeout(const char *text, int *ret_ms, struct sn_error *err)
 
 static int print_help(struct sn_ctl *ctl, const struct sn_line *line)
 {
-    sn_line_help(&ctl->out, line->command);
+    sn_line_help(&ctl->out, line->command, line->group);
     return sn_out_flush(&ctl->out, stdout) == 0 ? SN_EXIT_OK : SN_EXIT_UNREACHABLE;
 }
 

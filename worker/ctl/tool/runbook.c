@@ -28,7 +28,7 @@ static void help(const struct sn_command *command, struct sn_out *out)
     const char *common;
 
     printf("\n```\n$ silverctl %s%s--help\n", command != NULL ? command->name : "", command != NULL ? " " : "");
-    sn_line_help(out, command);
+    sn_line_help(out, command, NULL);
     /* what every command takes stands once */
     common = command != NULL ? strstr(sn_buf_str(&out->buf), "\nOptions of every command:") : NULL;
     printf("%.*s", (int)(common != NULL ? (size_t)(common - sn_buf_str(&out->buf)) : out->buf.len),

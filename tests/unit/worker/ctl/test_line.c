@@ -89,11 +89,27 @@ static void test_help_needs_no_words(void **state)
     assert_int_equal(PARSE(&line, &err, "--help"), 0);
     assert_null(line.command);
     assert_int_equal(PARSE(&line, &err, "plan", "--help"), 0);
-    sn_line_help(&out, line.command);
+    sn_line_help(&out, line.command, line.group);
     assert_non_null(strstr(sn_buf_str(&out.buf), "usage: silverctl plan FILE"));
     assert_non_null(strstr(sn_buf_str(&out.buf), "--exit-code"));
     assert_null(strstr(sn_buf_str(&out.buf), "--bulk"));
     sn_buf_fini(&out.buf);
+}
+
+static void test_help_after_the_first_word_lists_its_commands(void **state)
+{
+    struct sn_line line;
+    struct sn_error err;
+    struct sn_out out = { .width = 100 };
+
+    (void)state;
+    assert_int_equal(PARSE(&line, &err, "device", "--help"), 0);
+    sn_line_help(&out, line.command, line.group);
+    assert_non_null(strstr(sn_buf_str(&out.buf), "device record DEVICE"));
+    assert_null(strstr(sn_buf_str(&out.buf), "dlq list"));
+    sn_buf_fini(&out.buf);
+    REFUSED("usage.command", "silverctl device --help lists them", "device");
+    REFUSED("usage.command", "there is no command devic", "devic", "--help");
 }
 
 static void test_every_command_is_whole(void **state)
@@ -138,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_settings_and_words_behind_two_dashes),
         cmocka_unit_test(test_refuses_what_makes_no_sense),
         cmocka_unit_test(test_help_needs_no_words),
+        cmocka_unit_test(test_help_after_the_first_word_lists_its_commands),
         cmocka_unit_test(test_every_command_is_whole),
         cmocka_unit_test(test_exit_codes_of_errors),
     };
