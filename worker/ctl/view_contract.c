@@ -216,7 +216,9 @@ static void plan_target(struct sn_out *o, const json_t *target)
     sn_out_pad(o, SN_STYLE_BOLD, sn_json_text(target, "target"), 11);
     sn_out_pad(o, SN_STYLE_PLAIN, sn_json_text(target, "driver"), 18);
     sn_out_pad(o, SN_STYLE_DIM, _("now"), 6);
-    sn_out_put(o, SN_STYLE_PLAIN, now.len > 0 ? sn_buf_str(&now) : _("nothing"));
+    sn_out_put(o, SN_STYLE_PLAIN, now.len > 0                                     ? sn_buf_str(&now)
+                                    : json_is_object(json_object_get(target, "now")) ? _("nothing")
+                                                                                    : _("nothing is known"));
     if (aspect[0] != '\0') {
         sn_out_text(o, "   ");
         sn_out_put(o, SN_STYLE_DIM, aspect);
