@@ -101,7 +101,7 @@ static void fleet_settings(struct sn_boot *b)
                                          .reconnect_max_ms = (int)o->broker.reconnect_max };
     c->ladder = (struct sn_ladder){ { o->ladder.level_1, o->ladder.level_2, o->ladder.level_3, o->ladder.level_4, o->ladder.level_5 } };
     c->gate = (struct sn_gate_conf){ .probe_min_ms = o->gate.probe_min, .probe_max_ms = o->gate.probe_max,
-                                     .equal_failures = (int)o->gate.equal_failures };
+                                     .probe_busy_ms = o->gate.probe_busy, .equal_failures = (int)o->gate.equal_failures };
     c->store_check_ms = o->redis.check_every;
     c->session_ttl_ms = o->session.ttl;
     c->session_margin_ms = o->session.margin;

@@ -118,6 +118,8 @@ static const struct sn_option_row ROWS[] = {
 
     TIME(gate, "probe_min", probe_min, "1s", 10, 3600000, "First probe of a closed gate."),
     TIME(gate, "probe_max", probe_max, "60s", 10, 3600000, "Longest time between probes."),
+    TIME(gate, "probe_busy", probe_busy, "10s", 10, 3600000,
+         "Longest time between probes of a target that answers and cannot now: all its sessions are taken, it is busy."),
     INT(gate, "equal_failures", equal_failures, "5", 0, 1000, "failures",
         "So many equal failures of different contracts in a row close the gate until a person looks; 0: never."),
 

@@ -75,7 +75,7 @@ struct sn_options {
         int64_t every;
     } save;
     struct {
-        int64_t probe_min, probe_max, equal_failures;
+        int64_t probe_min, probe_max, probe_busy, equal_failures;
     } gate;
     struct {
         int64_t shared_pool, front;

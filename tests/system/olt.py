@@ -4,6 +4,7 @@
 import copy
 import itertools
 
+from cutproxy import CutProxy
 from lab import Odoo, Silverd, Sim, wait_until
 
 # The tests' OLTs answer at once; what waits, waits for a condition.
@@ -189,10 +190,18 @@ class Field:
             return gate.get("state") == "closed" and gate.get("code") == code and gate
         return wait_until(closed, f"the gate of {olt} to be closed: {code}")
 
+    def closings(self):
+        """How often a gate was closed since silverd started."""
+        return self.silverd.process.log_text().count(" gate closed device=")
+
     def follow_ups(self):
         """Ids of the events that clean places on other OLTs."""
         return {target["args"]["event"] for results in self.silverd.said().values() for result in results
                 for target in result["targets"] if target["code"] == "core.follow-up"}
+
+    def unspent(self, *events):
+        """Nothing final was said of them."""
+        assert not [r for event in events for r in self.silverd.results(event["id"]) if r["state"] == "final"]
 
     def was_given_back(self, event):
         return f"event={event['id']} from=visiting to=given-back" in self.silverd.process.log_text()
@@ -221,6 +230,28 @@ class Field:
         names = [table["name"] for table in state["traffic_tables"]]
         assert len(names) == len(set(names))
         check_saved(state)
+
+
+class ProxiedField(Field):
+    """Each OLT is reached through a proxy of its own: proxies {name: CutProxy}."""
+
+    def __init__(self, *args, **more):
+        self.proxies = {}
+        super().__init__(*args, **more)
+
+    def target(self, olt, **options):
+        proxy = CutProxy("127.0.0.1", self.sim.olts[olt]["port"])
+        self.proxies[olt] = proxy.__enter__()
+        return super().target(olt, port=proxy.port, **options)
+
+    def close(self):
+        super().close()
+        for proxy in self.proxies.values():
+            proxy.__exit__()
+
+    def on_each(self, *args, **more):
+        """A new customer on each OLT: [(name, customer)]."""
+        return [(name, self.customer(*args, olt=name, **more)) for name in self.olts]
 
 
 RATES = itertools.count(300000, 1000)       # new ones each time: their tables have to be made
@@ -277,4 +308,4 @@ def check_saved(state):
     assert running == state["saved"] and not state["dirty"] and not state["saving"]
 
 
-__all__ = ["Customer", "DIALOGUES", "Field", "LIMITS", "Olt", "RATES", "Shared", "VLANS", "check_saved", "olt_settings", "serial_of", "shown"]
+__all__ = ["Customer", "DIALOGUES", "Field", "LIMITS", "Olt", "ProxiedField", "RATES", "Shared", "VLANS", "check_saved", "olt_settings", "serial_of", "shown"]

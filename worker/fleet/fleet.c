@@ -96,21 +96,25 @@ void sn_fleet_update_consuming(struct sn_fleet *fleet, struct sn_device *d)
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *d, const char *code, const char *why, bool person)
+void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *d, const struct sn_verdict *cause)
 {
-    bool was_open;
+    enum sn_gate_state before;
+    bool news;
 
     (void)pthread_mutex_lock(&d->lock);
-    if (person)
-        was_open = sn_gate_close_person(&d->gate, code, why, "", 0, sn_clock_wall_ms());
+    before = d->gate.state;
+    if (cause->class == SN_AUTH)
+        news = sn_gate_close_person(&d->gate, cause->code, cause->text, "", 0, sn_clock_wall_ms());
     else
-        was_open = sn_gate_close(&d->gate, &fleet->conf.gate, code, why, sn_clock_mono_ms(), sn_clock_wall_ms(),
-                                 sn_random_below(1000));
+        news = sn_gate_close(&d->gate, &fleet->conf.gate, cause->code, cause->text, cause->class == SN_TRANSIENT_DEVICE,
+                             sn_clock_mono_ms(), sn_clock_wall_ms(), sn_random_below(1000));
+    news = news || d->gate.state != before;
     (void)pthread_mutex_unlock(&d->lock);
-    if (was_open) {
+    if (before == SN_GATE_OPEN)
         sn_measure_add(fleet->metrics, SN_MEASURE_DEVICE_GATE_CLOSINGS, d->target->id, 1);
-        sn_log(fleet->log, SN_LOG_WARN, "gate", "closed", "device", d->target->id, "code", code, "why", why, NULL);
-    }
+    if (news)
+        sn_log(fleet->log, SN_LOG_WARN, "gate", before == SN_GATE_OPEN ? "closed" : "closed still", "device", d->target->id,
+               "code", cause->code, "why", cause->text, NULL);
     (void)SN_FAILPOINT("gate.closed", d->target->id);
     sn_fleet_update_consuming(fleet, d);
 }

@@ -81,7 +81,7 @@ bool sn_fleet_may_write(const struct sn_fleet *fleet, const struct sn_device *ro
 void sn_fleet_update_consuming(struct sn_fleet *fleet, struct sn_device *device);
 
 /* Gate changes: log, metric, what the consumer is told. The keeper writes the copy in Redis at its next turn. Any thread. */
-void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *device, const char *code, const char *why, bool person);
+void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *device, const struct sn_verdict *cause);
 /* A job failed for good; closes the gate when it was one equal failure too many. */
 void sn_fleet_gate_failure(struct sn_fleet *fleet, struct sn_device *device, const char *code, const char *contract);
 void sn_fleet_gate_opened(struct sn_fleet *fleet, struct sn_device *device, const char *why);

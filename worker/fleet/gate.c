@@ -34,27 +34,29 @@ static void say(struct sn_gate *g, const char *code, const char *why, const char
     g->until_ms = 0;
 }
 
-bool sn_gate_close(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *why, int64_t now_mono_ms,
+bool sn_gate_close(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *why, bool busy, int64_t now_mono_ms,
                    int64_t now_wall_ms, unsigned random)
 {
-    bool was_open = g->state == SN_GATE_OPEN;
+    bool news = g->state == SN_GATE_OPEN || strcmp(g->code, code) != 0;
+    int64_t since_ms = g->state == SN_GATE_OPEN ? now_wall_ms : g->since_ms;
+    int64_t longest = busy && conf->probe_busy_ms < conf->probe_max_ms ? conf->probe_busy_ms : conf->probe_max_ms;
     int64_t delay = conf->probe_min_ms;
 
     if (g->state == SN_GATE_PERSON)
         return false;
-    for (int i = 0; i < g->failures && delay < conf->probe_max_ms; i++)
+    for (int i = 0; i < g->failures && delay < longest; i++)
         delay *= 2;
-    if (delay > conf->probe_max_ms)
-        delay = conf->probe_max_ms;
+    if (delay > longest)
+        delay = longest;
     /* +-25 %: devices that went down together are not probed together */
     delay = delay * (750 + random % 500) / 1000;
-    if (was_open)
-        say(g, code, why, "", now_wall_ms);
+    if (news)
+        say(g, code, why, "", since_ms);
     g->state = SN_GATE_PROBING;
     g->probe_at_ms = now_mono_ms + delay;
     if (g->failures < 30)
         g->failures++;
-    return was_open;
+    return news;
 }
 
 bool sn_gate_close_person(struct sn_gate *g, const char *code, const char *why, const char *by, int64_t until_ms,

@@ -21,6 +21,7 @@ enum sn_gate_state {
 struct sn_gate_conf {
     int64_t probe_min_ms;
     int64_t probe_max_ms;
+    int64_t probe_busy_ms; /* of a target that answers and cannot now: never longer than this */
     int equal_failures; /* so many equal terminal failures of different contracts in a row close the gate; 0 = never */
 };
 
@@ -43,8 +44,10 @@ bool sn_gate_is_open(const struct sn_gate *g);
 bool sn_gate_may_save(const struct sn_gate *g);
 /* A probe is due. */
 bool sn_gate_probe_due(const struct sn_gate *g, int64_t now_mono_ms);
-/* Closes and plans the probe with exponential backoff; random in [0, 1000) gives the jitter. A person's gate is never weakened. True when it was open. */
-bool sn_gate_close(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *why, int64_t now_mono_ms,
+/* Closes and plans the probe with exponential backoff; random in [0, 1000) gives the jitter. busy: the target answers and cannot now. A gate that is
+ * closed already says the newest cause, and since when it is closed. A person's gate is never weakened. True when that is news: it was open, or the
+ * cause is another. */
+bool sn_gate_close(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *why, bool busy, int64_t now_mono_ms,
                    int64_t now_wall_ms, unsigned random);
 /* Closes until a person opens (or until_ms). True when it was open. */
 bool sn_gate_close_person(struct sn_gate *g, const char *code, const char *why, const char *by, int64_t until_ms,

@@ -436,7 +436,7 @@ static void act(struct visit *v)
     case SN_ACT_GATE:
     case SN_ACT_POSTPONE:
     case SN_ACT_GATE_PERSON:
-        sn_fleet_gate_closed(v->fleet, s->device, s->verdict.code, s->verdict.text, action == SN_ACT_GATE_PERSON);
+        sn_fleet_gate_closed(v->fleet, s->device, &s->verdict);
         if (routing)
             sn_finish_give_back(v->t, job);
         else

@@ -67,7 +67,7 @@ out:
         if (reply.verdict.class != SN_OK && reply.verdict.class != SN_TRANSIENT_DEVICE)
             sn_lane_close_session(t, 0);
         if (reply.verdict.class == SN_UNREACHABLE || reply.verdict.class == SN_AUTH)
-            sn_fleet_gate_closed(lane->fleet, d, reply.verdict.code, reply.verdict.text, reply.verdict.class == SN_AUTH);
+            sn_fleet_gate_closed(lane->fleet, d, &reply.verdict);
     } else {
         char n[16];
         (void)snprintf(n, sizeof(n), "%d", lane->unsaved.n);
@@ -193,7 +193,7 @@ bool sn_lane_probe_if_due(struct sn_lane_thread *t)
     if (sn_lane_session(t, now + lane->fleet->conf.connect_timeout_ms, &v) == 0)
         sn_fleet_gate_opened(lane->fleet, d, "probe answered");
     else if (v.class != SN_LOST)
-        sn_fleet_gate_closed(lane->fleet, d, v.code, v.text, v.class == SN_AUTH);
+        sn_fleet_gate_closed(lane->fleet, d, &v);
     sn_verdict_fini(&v);
     return true;
 }

@@ -9,7 +9,7 @@
 
 #include "worker/fleet/gate.h"
 
-static const struct sn_gate_conf conf = { .probe_min_ms = 1000, .probe_max_ms = 60000, .equal_failures = 5 };
+static const struct sn_gate_conf conf = { .probe_min_ms = 1000, .probe_max_ms = 60000, .probe_busy_ms = 10000, .equal_failures = 5 };
 
 static void closes_and_probes_with_backoff(void **state)
 {
@@ -19,7 +19,7 @@ static void closes_and_probes_with_backoff(void **state)
     (void)state;
     assert_true(sn_gate_is_open(&g));
     for (int i = 0; i < 10; i++) {
-        bool was_open = sn_gate_close(&g, &conf, "cli.unreachable", "no route", 0, 1, 500);
+        bool was_open = sn_gate_close(&g, &conf, "cli.unreachable", "no route", false, 0, 1, 500);
         assert_int_equal(was_open, i == 0);
         assert_true(g.probe_at_ms >= last);
         assert_true(g.probe_at_ms <= conf.probe_max_ms * 5 / 4);
@@ -31,12 +31,39 @@ static void closes_and_probes_with_backoff(void **state)
     sn_gate_open_after_probe(&g);
     assert_true(sn_gate_is_open(&g));
     /* the backoff goes on until a job went through: a target that answers probes and breaks jobs is not hammered */
-    (void)sn_gate_close(&g, &conf, "cli.unreachable", "no route", 0, 1, 500);
+    (void)sn_gate_close(&g, &conf, "cli.unreachable", "no route", false, 0, 1, 500);
     assert_true(g.probe_at_ms >= conf.probe_max_ms * 3 / 4);
     sn_gate_success(&g);
     sn_gate_open_after_probe(&g);
-    (void)sn_gate_close(&g, &conf, "cli.unreachable", "no route", 0, 1, 500);
+    (void)sn_gate_close(&g, &conf, "cli.unreachable", "no route", false, 0, 1, 500);
     assert_true(g.probe_at_ms <= conf.probe_min_ms * 5 / 4);
+}
+
+static void a_target_that_answers_is_probed_more_often(void **state)
+{
+    struct sn_gate g = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        (void)sn_gate_close(&g, &conf, "cli.session-quota", "too many sessions", true, 0, 1, 999);
+    assert_true(g.probe_at_ms >= conf.probe_busy_ms);
+    assert_true(g.probe_at_ms <= conf.probe_busy_ms * 5 / 4);
+}
+
+static void a_closed_gate_says_the_newest_cause_and_since_when(void **state)
+{
+    struct sn_gate g = { 0 };
+
+    (void)state;
+    assert_true(sn_gate_close(&g, &conf, "cli.connect", "no route", false, 0, 100, 500));
+    assert_false(sn_gate_close(&g, &conf, "cli.connect", "no route", false, 0, 200, 500));
+    assert_true(sn_gate_close(&g, &conf, "cli.session-quota", "too many sessions", true, 0, 300, 500));
+    assert_string_equal(g.code, "cli.session-quota");
+    assert_string_equal(g.why, "too many sessions");
+    assert_int_equal(g.since_ms, 100);
+    sn_gate_open_after_probe(&g);
+    assert_true(sn_gate_close(&g, &conf, "cli.session-quota", "too many sessions", true, 0, 400, 500));
+    assert_int_equal(g.since_ms, 400);
 }
 
 static void a_person_is_not_overruled(void **state)
@@ -45,7 +72,7 @@ static void a_person_is_not_overruled(void **state)
 
     (void)state;
     assert_true(sn_gate_close_person(&g, "person.pause", "fibre", "jperez", 0, 7));
-    assert_false(sn_gate_close(&g, &conf, "cli.unreachable", "no route", 0, 1, 500));
+    assert_false(sn_gate_close(&g, &conf, "cli.unreachable", "no route", false, 0, 1, 500));
     assert_false(sn_gate_probe_due(&g, INT64_MAX));
     sn_gate_open_after_probe(&g);
     assert_false(sn_gate_is_open(&g));
@@ -116,6 +143,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closes_and_probes_with_backoff),
+        cmocka_unit_test(a_target_that_answers_is_probed_more_often),
+        cmocka_unit_test(a_closed_gate_says_the_newest_cause_and_since_when),
         cmocka_unit_test(a_person_is_not_overruled),
         cmocka_unit_test(equal_failures_of_different_contracts_brake),
         cmocka_unit_test(another_failure_or_a_success_starts_anew),
