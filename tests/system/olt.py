@@ -249,10 +249,6 @@ class ProxiedField(Field):
         for proxy in self.proxies.values():
             proxy.__exit__()
 
-    def on_each(self, *args, **more):
-        """A new customer on each OLT: [(name, customer)]."""
-        return [(name, self.customer(*args, olt=name, **more)) for name in self.olts]
-
 
 RATES = itertools.count(300000, 1000)       # new ones each time: their tables have to be made
 # An event of each kind, for a customer who is active before it or not, and how many lines it takes.
