@@ -13,6 +13,7 @@
  * through their outputs. open(), exchange(), commit(), close(), idle() do I/O and run on the lane thread that owns the session.
  *
  * How to write one: docs/drivers.md. The smallest example: drivers/null.
+ * Thread: the pure ones any; the others the lane's that owns the session.
  */
 #ifndef SN_DRIVERS_DRIVER_H
 #define SN_DRIVERS_DRIVER_H
@@ -169,7 +170,7 @@ struct sn_driver {
     void (*close)(void *session, int64_t deadline_ms);
     /* Socket of the session, so that the keeper can shut it down; -1 when there is none. */
     int (*fd)(void *session);
-    /* A warm session has something to read: take it in. -1 when the session is dead. May be NULL. */
+    /* A warm session has something to read: take it in. -1 when the session is dead. May be NULL: then the session is closed. */
     int (*idle)(void *session);
     /* The reads that show a target to somebody who writes a fixture (device record): SN_READ ops only. May be NULL. */
     void (*record)(const struct sn_target *target, struct sn_ops *ret);

@@ -2,6 +2,7 @@
 /*
  * What is said of one exchange with a target. A driver says it, the core (worker/job/settle.c) decides what becomes of the
  * job: no driver retries, sleeps or reconnects.
+ * Thread: any; a verdict belongs to its holder.
  */
 #ifndef SN_DRIVERS_VERDICT_H
 #define SN_DRIVERS_VERDICT_H

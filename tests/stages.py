@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stages of tests/run after the packages: build, lint, unit, clang, contract, sim, system.
+"""The stages of tests/run after the packages: build, lint, unit, clang, fuzz, mutants, contract, sim, system.
 
 A stage whose folder does not exist is said to be absent and counts nothing. A build that fails counts as one failed
 test, and the stages that need it are not run.
@@ -8,6 +8,7 @@ test, and the stages that need it are not run.
 import argparse
 import contextlib
 import fcntl
+import json
 import os
 import pathlib
 import shutil
@@ -32,10 +33,10 @@ class Outcome:
         self.seconds = 0.0
 
 
-def run(argv, **env):
-    """Runs a command from the source root with its output on ours; the exit code."""
+def run(argv, out=None, **env):
+    """Runs a command from the source root with its output on ours (or on `out`); the exit code."""
     return subprocess.run([str(word) for word in argv], cwd=ROOT, env={**os.environ, **env}, check=False,
-                          stdin=subprocess.DEVNULL).returncode
+                          stdin=subprocess.DEVNULL, stdout=out).returncode
 
 
 def counted(report, code, what):
@@ -63,8 +64,9 @@ def writing_folder():
         yield folder
 
 
-def compile_tree(folder, compiler, **options):
-    """Configures and builds the whole tree into build/<folder>, warnings are errors; None, or a failed Outcome."""
+def compile_tree(folder, compiler, targets=(), **options):
+    """Configures and builds the tree (or these targets) into build/<folder>, warnings are errors; None, or a failed
+    Outcome."""
     target = BUILD / folder
     words = ["cmake", "-G", "Ninja", "-S", ROOT, "-B", target, f"-DCMAKE_C_COMPILER={compiler}", "-DSILVER_WERROR=ON"]
     words += [f"-D{key}={value}" for key, value in options.items()]
@@ -72,7 +74,8 @@ def compile_tree(folder, compiler, **options):
         words.append("-DCMAKE_C_COMPILER_LAUNCHER=ccache")
     with open(BUILD / f"{folder}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)    # another tests/run of this clone may be building there
-        if run([*words, "--log-level=WARNING"]) or run(["cmake", "--build", target, "--", "--quiet", "-k", "0"]):
+        if (run([*words, "--log-level=WARNING"], sys.stderr)
+                or run(["cmake", "--build", target, "--", "--quiet", "-k", "0", *targets], sys.stderr)):
             return Outcome(failed=1, note=f"the build {target.relative_to(ROOT)} with {compiler} failed")
     return None
 
@@ -100,6 +103,8 @@ def stage_unit(options):
     with writing_folder() as folder:
         return counted(report, run(words, TMPDIR=folder, **SANITIZER_ENV), "ctest")
 
+
+FUZZ_SECONDS = 15       # for each target, two at once
 
 # The system tests wait for servers most of their time: several files at once, each with a lab of its own.
 SYSTEM_AT_ONCE = 4
@@ -141,11 +146,44 @@ def stage_lint(options):
     return outcome
 
 
+def run_own(options, program, *words):
+    """What a program of ours answers to --json: a list, None when nothing came. With -k only for what --list names so."""
+    def ask(*more):
+        return subprocess.run([str(word) for word in (ROOT / "tests" / program, *words, *more)], cwd=ROOT, check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
+    names = [line.split()[0] for line in ask("--list").splitlines() if options.k in line.split()[0]] if options.k else []
+    if options.k and not names:
+        return []
+    text = ask("--json", *names)
+    return json.loads(text) if text else None
+
+
+def stage_fuzz(options):
+    """Each fuzz target for a short while; tests/fuzz/run does it for longer."""
+    answers = run_own(options, "fuzz/run", "--seconds", FUZZ_SECONDS)
+    if answers is None:
+        return Outcome(failed=1, note="the fuzz targets could not be built or run")
+    found = [one["target"] for one in answers if one["found"]]
+    print(f"{sum(one['executions'] for one in answers)} executions of {len(answers)} targets, {FUZZ_SECONDS} s each")
+    return Outcome(passed=len(answers) - len(found), failed=len(found), note=" ".join(found))
+
+
+def stage_mutants(options):
+    """The code broken on purpose where unit tests shall notice: drivers. tests/mutants/run does it for all."""
+    answers = run_own(options, "mutants/run", "--drivers", "-j", os.cpu_count() or 2)
+    if answers is None:
+        return Outcome(failed=1, note="the mutants could not be built or run")
+    bad = [f"{one['name']} {one['result']}" for one in answers if one["result"] != "killed"]
+    return Outcome(passed=len(answers) - len(bad), failed=len(bad), note=", ".join(bad))
+
+
 STAGES = {
     "build": stage_build,
     "lint": stage_lint,
     "unit": stage_unit,
     "clang": stage_clang,
+    "fuzz": stage_fuzz,
+    "mutants": stage_mutants,
     "contract": lambda options: run_pytest("contract", options),
     "sim": lambda options: run_pytest("sim", options),
     "system": lambda options: run_pytest("system", options, SYSTEM_AT_ONCE),

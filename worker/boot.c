@@ -142,7 +142,8 @@ static const char USAGE[] = "silverd --config FILE [section.key=value ...]\n"
                             "silverd --print-config | --describe-options | --describe-metrics | --version | --help\n"
                             "\n"
                             "Settings come from the file, then from SILVER_SECTION_KEY in the environment, then from the command line.\n"
-                            "What there is: docs/configuration.md.\n";
+                            "What there is: docs/configuration.md.\n"
+                            "Exit: 0 stopped, 69 the broker did not come, 78 the settings do not fit.\n";
 
 static void print(struct sn_buf *text)
 {
@@ -255,8 +256,8 @@ static int start_ledger(struct sn_boot *b, struct sn_error *err)
 }
 
 /* The topology is there before the first consumer asks for it. A broker that is not up yet is waited for: in a cluster everything starts
- * at once. */
-static int apply_topology(struct sn_boot *b, struct sn_error *err)
+ * at once. One that never came is no fault of the settings. */
+static int apply_topology(struct sn_boot *b, int *ret_code, struct sn_error *err)
 {
     int64_t deadline = sn_clock_mono_ms() + b->options.broker.start_wait;
 
@@ -268,8 +269,10 @@ static int apply_topology(struct sn_boot *b, struct sn_error *err)
             sn_broker_client_close(client);
             return rc;
         }
-        if (sn_clock_mono_ms() > deadline)
+        if (sn_clock_mono_ms() > deadline) {
+            *ret_code = SN_BOOT_UNREACHABLE;
             return -1;
+        }
         sn_log(&b->log, SN_LOG_WARN, "boot", "the broker is not there yet", "why", err->text, NULL);
         (void)poll(NULL, 0, 500);
     }
@@ -304,7 +307,8 @@ static int start_lanes(struct sn_fleet *f, struct sn_error *err)
         return -1;
     for (size_t i = 0; i < f->devices_n; i++) {
         struct sn_device *d = &f->devices[i];
-        int threads = d->driver->sessions_max < f->conf.pool_threads ? d->driver->sessions_max : f->conf.pool_threads;
+        int wanted = d->target->sessions_max > 0 ? d->target->sessions_max : f->conf.pool_threads;
+        int threads = d->driver->sessions_max < wanted ? d->driver->sessions_max : wanted;
         if (sn_lane_start(f, d, threads, &d->lane, err) != 0)
             return -1;
     }
@@ -365,13 +369,14 @@ static int check_store(struct sn_boot *b, struct sn_error *err)
     return rc;
 }
 
-int sn_boot_start(struct sn_boot *b, struct sn_error *err)
+int sn_boot_start(struct sn_boot *b, int *ret_code, struct sn_error *err)
 {
     char address[SN_HTTP_ADDRESS_MAX];
     const char *listen = b->options.process.http_listen;
     int port;
 
-    if (check_store(b, err) != 0 || apply_topology(b, err) != 0)
+    *ret_code = SN_BOOT_MISCONFIGURED;
+    if (check_store(b, err) != 0 || apply_topology(b, ret_code, err) != 0)
         return -1;
     if (b->runs_ledger && start_ledger(b, err) != 0)
         return -1;

@@ -12,12 +12,20 @@
 
 struct sn_boot;
 
-/* Reads options and secrets. *ret NULL with *ret_code: the command line asked for something else and was answered. */
+/* Exit codes of a start that failed, as in sysexits.h. */
+enum sn_boot_exit {
+    SN_BOOT_UNREACHABLE = 69,   /* the broker did not come within broker.start_wait: try again */
+    SN_BOOT_MISCONFIGURED = 78, /* somebody has to change something first */
+};
+
+/* Reads options and secrets. *ret NULL with *ret_code: the command line asked for something else and was answered. The boot is the
+ * caller's (sn_boot_free). */
 int sn_boot_configure(int argc, char **argv, struct sn_boot **ret, int *ret_code, struct sn_error *err) SN_MUSTCHECK;
 bool sn_boot_wants_core(const struct sn_boot *boot);
-/* Starts the roles. On -1 what was started is still to be stopped. */
-int sn_boot_start(struct sn_boot *boot, struct sn_error *err) SN_MUSTCHECK;
-/* Drains: no new jobs, those in hand are finished and saved; a second signal (or the drain's time) stops at once. */
+/* Starts the roles. On -1 what was started is still to be stopped, and *ret_code is one of enum sn_boot_exit. */
+int sn_boot_start(struct sn_boot *boot, int *ret_code, struct sn_error *err) SN_MUSTCHECK;
+/* Drains: no new jobs, those in hand are finished and saved; a second signal (or job.drain) stops at once. signals is blocked in every
+ * thread. */
 void sn_boot_stop(struct sn_boot *boot, const sigset_t *signals);
 void sn_boot_free(struct sn_boot *boot);
 

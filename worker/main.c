@@ -14,8 +14,6 @@
 #include "common/base/clock.h"
 #include "worker/boot.h"
 
-#define EXIT_CONFIG 78
-
 /* Order important: no core before the first secret, no SIGPIPE before the first socket, signals blocked before the first thread. */
 static void harden(const struct sn_boot *boot, sigset_t *signals)
 {
@@ -53,16 +51,16 @@ int main(int argc, char **argv)
     json_object_seed(0);
     if (sn_boot_configure(argc, argv, &boot, &code, &err) != 0) {
         (void)fprintf(stderr, "silverd: %s: %s\n", err.code, err.text);
-        return EXIT_CONFIG;
+        return SN_BOOT_MISCONFIGURED;
     }
     if (boot == NULL)
-        return code; /* --help, --version, --check: answered */
+        return code; /* --help, --version, --print-config, --describe-…: answered */
     harden(boot, &signals);
-    if (sn_boot_start(boot, &err) != 0) {
+    if (sn_boot_start(boot, &code, &err) != 0) {
         (void)fprintf(stderr, "silverd: %s: %s\n", err.code, err.text);
         sn_boot_stop(boot, &signals);
         sn_boot_free(boot);
-        return EXIT_CONFIG;
+        return code;
     }
     wait_for_signal(&signals);
     sn_boot_stop(boot, &signals);

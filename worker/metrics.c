@@ -17,6 +17,8 @@ static const struct sn_metric_row ROWS[SN_MEASURE_COUNT] = {
             "waiting when they go on."),
     HISTOGRAM(SN_MEASURE_EVENT_SECONDS, "silver_event_seconds", "outcome", EVENT_BOUNDS,
               "From the publication of an event to its final outcome."),
+    COUNTER(SN_MEASURE_TYPE_DISAGREES, "silver_event_type_disagrees_total", "events", "type",
+            "Events whose type contradicts their state; the state is what was done."),
     COUNTER(SN_MEASURE_JOBS_DONE, "silver_jobs_done_total", "jobs", NULL,
             "Messages that were acknowledged, whatever became of them."),
     GAUGE(SN_MEASURE_JOBS_IN_HAND, "silver_jobs_in_hand", "jobs", NULL,

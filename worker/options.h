@@ -2,6 +2,7 @@
 /*
  * The options of silverd and silverctl: one struct, one table (options.c), one page (docs/configuration.md, generated).
  * Durations are milliseconds. Filled once by sn_options_load() of common/config and only read afterwards.
+ * Thread: main fills it before the first other thread starts; then any.
  */
 #ifndef SN_WORKER_OPTIONS_H
 #define SN_WORKER_OPTIONS_H

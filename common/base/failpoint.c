@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/base/text.h"
 
+#define NAP_S 4
 #define ENTRIES_MAX 32
 
 /* One entry `name[~detail]=action[@n]` of the list; true when this hit is meant. */
@@ -42,6 +44,8 @@ static bool act(const char *action, const char *name)
         (void)raise(SIGKILL);
     if (strcmp(action, "stop") == 0)
         (void)raise(SIGSTOP);
+    if (strcmp(action, "nap") == 0)
+        (void)nanosleep(&(struct timespec){ .tv_sec = NAP_S }, NULL);
     return strcmp(action, "cut") == 0;
 }
 

@@ -5,8 +5,9 @@
  *
  * SILVER_FAILPOINTS="step.before-write~ont add=kill, claim.after=stop@2": at the second hit of claim.after the process
  * stops itself; `~text` asks for a detail that contains the text; the name `*` is every point. Actions: kill (SIGKILL),
- * stop (SIGSTOP), cut (the caller is told and cuts its link), trace (each hit is a line "failpoint <name>: <detail>" on
- * stderr). @n = at the n-th matching hit only, default 1. Each entry of the list keeps its own count. Thread: any.
+ * stop (SIGSTOP), nap (this thread alone waits 4 s), cut (the caller is told and cuts its link), trace (each hit is a line
+ * "failpoint <name>: <detail>" on stderr). @n = at the n-th matching hit only, default 1. Each entry of the list keeps its
+ * own count. Thread: any.
  */
 #ifndef SN_COMMON_BASE_FAILPOINT_H
 #define SN_COMMON_BASE_FAILPOINT_H

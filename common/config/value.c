@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/text.h"
 #include "common/secret/secret.h"
 
 struct unit {
@@ -144,14 +145,24 @@ static int check_length(const struct sn_option_row *row, size_t len, const char 
     return 0;
 }
 
-static int set_text(const struct sn_option_row *row, void *values, const char *text, struct sn_error *err)
+/* What is accepted can be printed, and the print loaded again. */
+static int check_printable(const char *text, struct sn_error *err)
 {
-    char *copy;
-
     for (const char *p = text; *p != '\0'; p++) {
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             return sn_error_set(err, "config.value", "holds a control character");
     }
+    if (!sn_text_is_utf8(text, strlen(text)))
+        return sn_error_set(err, "config.value", "is not UTF-8");
+    return 0;
+}
+
+static int set_text(const struct sn_option_row *row, void *values, const char *text, struct sn_error *err)
+{
+    char *copy;
+
+    if (check_printable(text, err) != 0)
+        return -1;
     /* its length says nothing of a reference, but its form does */
     if (row->type == SN_OPTION_SECRET && *text != '\0' && sn_secret_check_reference(text, err) != 0)
         return sn_error_set(err, "config.value", "%s", err->text);
@@ -186,6 +197,8 @@ int sn_value_set_list(const struct sn_option_row *row, void *values, const char 
     for (size_t i = 0; i < count; i++) {
         if (row->words != NULL ? word_number(row, items[i]) < 0 : items[i][0] == '\0')
             return sn_error_set(err, "config.value", "`%s` is not possible in this list", items[i]);
+        if (check_printable(items[i], err) != 0)
+            return -1;
     }
     list = calloc(count + 1, sizeof(*list));
     for (size_t i = 0; list != NULL && i < count; i++) {
@@ -219,7 +232,8 @@ static int set_list_text(const struct sn_option_row *row, void *values, const ch
     while (rest != NULL && *text != '\0') {
         char *item = strsep(&rest, ",");
         item += strspn(item, " ");
-        item[strcspn(item, " ")] = '\0';
+        for (size_t len = strlen(item); len > 0 && item[len - 1] == ' '; len--)
+            item[len - 1] = '\0';
         if (*item == '\0') {
             rc = sn_error_set(err, "config.value", "an entry of the list is empty");
             goto out;
@@ -326,7 +340,7 @@ bool sn_option_value_equal(const struct sn_option_row *row, const void *a, const
     return la[i] == NULL && lb[i] == NULL;
 }
 
-/* Control characters cannot come up: set_text() and the words refuse them. */
+/* Control characters cannot come up: check_printable() and the words refuse them. */
 static void print_quoted(const char *text, struct sn_buf *out)
 {
     sn_buf_adds(out, "\"");

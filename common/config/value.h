@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One value of one option, from text and to text; not for other folders. */
+/*
+ * One value of one option, from text and to text; not for other folders.
+ * Fills and frees the member that the row names; values belongs to the caller, who loads in one thread.
+ * Thread: the one that loads; a filled struct is only read, by any.
+ */
 #ifndef SN_COMMON_CONFIG_VALUE_H
 #define SN_COMMON_CONFIG_VALUE_H
 

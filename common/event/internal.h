@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the parts of the event reader. Nobody else includes this. */
+/*
+ * Shared by the parts of the event reader. Nobody else includes this.
+ * Thread: any, no state; a body belongs to the thread that reads it until the event is made.
+ */
 #ifndef SN_COMMON_EVENT_INTERNAL_H
 #define SN_COMMON_EVENT_INTERNAL_H
 

@@ -3,6 +3,7 @@
  * HTTP both ways, small: one request with a total timeout, and a server for /metrics and the probes.
  *
  * The only place that knows curl and microhttpd. The process must ignore SIGPIPE (TLS writes cannot avoid it).
+ * Thread: any fetches; main starts and stops a server, whose handlers run on a thread of its own.
  */
 #ifndef SN_COMMON_HTTP_HTTP_H
 #define SN_COMMON_HTTP_HTTP_H

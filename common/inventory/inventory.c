@@ -54,6 +54,9 @@ static int fill_target(const struct sn_yaml_file *file, size_t i, const json_t *
         copy_text(t->driver, sizeof(t->driver), json_object_get(entry, "driver")) != 0)
         return sn_yaml_file_fault(file, pointer, err, "inventory.shape", "id, uid or driver is not a short text");
     t->batch_max = batch != NULL ? (int)json_integer_value(batch) : BATCH_MAX_DEFAULT;
+    t->sessions_max = (int)json_integer_value(json_object_get(entry, "sessions_max"));
+    t->save_every_ms = json_integer_value(json_object_get(entry, "save_every_ms"));
+    t->idle_close_ms = json_integer_value(json_object_get(entry, "idle_close_ms"));
     t->maintenance = json_is_true(json_object_get(entry, "maintenance"));
     t->line = sn_yaml_file_line(file, pointer);
     t->conf = entry;

@@ -21,6 +21,9 @@ struct sn_target {
     char driver[32]; /* folder name of the driver */
     int line;        /* where it stands in the file */
     int batch_max;   /* 1..256, default 16: prefetch and group commit */
+    int sessions_max;      /* at most so many lanes; 0 = as its driver says */
+    int64_t save_every_ms; /* 0 = as the worker's options say; so below */
+    int64_t idle_close_ms;
     bool maintenance;
     const json_t *conf; /* the whole entry, borrowed from the inventory; drivers read their own options from it */
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the schema cannot say of an inventory; not for other folders. */
+/*
+ * What the schema cannot say of an inventory; not for other folders.
+ * Thread: the one that loads.
+ */
 #ifndef SN_COMMON_INVENTORY_MEANING_H
 #define SN_COMMON_INVENTORY_MEANING_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the three loaders (doc.c, doc_msgpack.c, doc_yaml.c). Nobody else includes this. */
+/*
+ * Shared by the three loaders (doc.c, doc_msgpack.c, doc_yaml.c). Nobody else includes this.
+ * Documents are new references, errors document.*. Thread: any, no state.
+ */
 #ifndef SN_COMMON_SCHEMA_DOC_INTERNAL_H
 #define SN_COMMON_SCHEMA_DOC_INTERNAL_H
 

@@ -5,6 +5,7 @@
  * A compiled schema is a set of nodes, one for each subschema of the document; `$ref` is an edge, so the graph may have
  * cycles. Nodes and their tables belong to the struct sn_schema and live as long as it does; json_t pointers are
  * borrowed from its document.
+ * Thread: one while it is compiled; afterwards nothing changes and any thread reads. A walk keeps what it needs on its stack.
  */
 #ifndef SN_COMMON_SCHEMA_RULES_H
 #define SN_COMMON_SCHEMA_RULES_H

@@ -7,6 +7,7 @@
  * limits.
  * `$ref` points into the same document only. Annotations ($comment, title, description, default, examples, $id,
  * $schema) are allowed. A compiled schema is immutable and shared by threads.
+ * Thread: one compiles and frees, any checks.
  */
 #ifndef SN_COMMON_SCHEMA_SCHEMA_H
 #define SN_COMMON_SCHEMA_SCHEMA_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the providers share; not for other folders. */
+/*
+ * What the providers share; not for other folders.
+ * Thread: any reads a store; a scope's list belongs to the one thread that has the scope.
+ */
 #ifndef SN_COMMON_SECRET_INTERNAL_H
 #define SN_COMMON_SECRET_INTERNAL_H
 

@@ -21,6 +21,7 @@
  * ssh.host-key-unknown, ssh.host-key-changed, ssh.auth, ssh.auth-method, ssh.algorithms, ssh.handshake, ssh.channel.
  *
  * Never sends `undo idle-timeout` or its like: the device must free the login of a worker that died.
+ * Thread: the lane's that opened the session, for everything here; sn_cli_fd() too: the lane tells the number to others.
  */
 #ifndef SN_DRIVERS_CLI_CLI_H
 #define SN_DRIVERS_CLI_CLI_H

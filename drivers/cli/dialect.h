@@ -5,6 +5,7 @@
  * Everything here is constant data, so that a dialect can be read like the vendor's manual. Texts are matched by globs:
  * `*` stands for any run of characters, everything else for itself, letters in any case; a glob covers the whole line, which
  * is trimmed of blanks before. Sources of each row: docs/protocols/<vendor>.md.
+ * Thread: any, constant.
  */
 #ifndef SN_DRIVERS_CLI_DIALECT_H
 #define SN_DRIVERS_CLI_DIALECT_H

@@ -2,6 +2,7 @@
 /*
  * A byte stream to a device's command line. The engine (cli.h) talks through this, so that it does not know SSH from telnet,
  * and so that a test can be the device. Used by one thread at a time. Deadlines are absolute, monotonic milliseconds.
+ * Thread: one at a time.
  */
 #ifndef SN_DRIVERS_CLI_LINK_H
 #define SN_DRIVERS_CLI_LINK_H

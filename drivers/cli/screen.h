@@ -6,6 +6,7 @@
  * vendor's way to erase a pager works, cuts the echo of the command (which the device may wrap or decorate), the pager,
  * the repeated command of a completion question and unsolicited blocks. Lines end in '\n' in the text.
  * Any bytes are accepted; memory is bounded by SN_CLI_TEXT_MAX.
+ * Thread: one at a time; no state but the struct's, whose text is freed by sn_cli_screen_fini().
  */
 #ifndef SN_DRIVERS_CLI_SCREEN_H
 #define SN_DRIVERS_CLI_SCREEN_H

@@ -10,6 +10,7 @@
  * Options of the target, besides those in drivers/radius/radius.h: `unmarked: adopt|refuse` (a user that no contract holds;
  * default adopt), `simultaneous_use` (sessions a user may have, default 1, 0 = no limit; used when a plan group is created).
  * Facts: docs/protocols/freeradius-sql.md.
+ * Thread: as in drivers/driver.h; no state but the session's.
  */
 #ifndef SN_DRIVERS_FREERADIUS_SQL_FREERADIUS_SQL_H
 #define SN_DRIVERS_FREERADIUS_SQL_FREERADIUS_SQL_H

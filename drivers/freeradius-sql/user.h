@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside of the driver: what a user shall be (goal), what was read (have), and the exchanges. See freeradius_sql.h.
+ * Thread: pure functions any; the exchange the one that owns the session.
  */
 #ifndef SN_DRIVERS_FREERADIUS_SQL_USER_H
 #define SN_DRIVERS_FREERADIUS_SQL_USER_H

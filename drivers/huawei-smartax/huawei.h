@@ -8,6 +8,7 @@
  * absent when the event does not name them (a suspension need not).
  * Memo: {"taken": {"ont": [ids], "index": [service-ports], "table": [traffic tables]}, "by_list": true, "eth": {"1": "off"},
  * "autofind": "seen" | "unseen"}.
+ * Thread: any, pure: I/O is the engine's (drivers/cli/cli.h).
  */
 #ifndef SN_DRIVERS_HUAWEI_H
 #define SN_DRIVERS_HUAWEI_H

@@ -19,6 +19,7 @@
  * Options of the target: `radius` (id of the RADIUS server's entry: radacct, `auth: {address, port, secret, nas_ip}`), `nas_address` as in
  * radacct, `coa: {address, port, secret, accept_zero_ma}`, `timers: {irt_ms, mrt_ms, mrc, mrd_ms}`.
  * Facts: docs/protocols/dynamic-authorization.md.
+ * Thread: as in drivers/driver.h; no state but the session's.
  */
 #ifndef SN_DRIVERS_RADIUS_SESSION_RADIUS_SESSION_H
 #define SN_DRIVERS_RADIUS_SESSION_RADIUS_SESSION_H

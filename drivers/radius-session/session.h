@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside of the driver: what was read, and the exchanges. See radius_session.h. */
+/*
+ * Inside of the driver: what was read, and the exchanges. See radius_session.h.
+ * Thread: pure functions any; the exchanges the one that owns the session.
+ */
 #ifndef SN_DRIVERS_RADIUS_SESSION_SESSION_H
 #define SN_DRIVERS_RADIUS_SESSION_SESSION_H
 

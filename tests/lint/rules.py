@@ -6,7 +6,7 @@ import re
 
 PRODUCT = ("common", "drivers", "worker")
 LAYERS = ("common", "drivers", "worker", "worker/ctl")      # each may include itself and those before it
-FUNCTION_LINES = 80
+FUNCTION_LINES = 60
 FILE_LINES = 800
 
 # Headers of a library, and the only folder of the product that knows the library.
@@ -211,3 +211,34 @@ def link_target(tree):
                 place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
                 if not any(file == place or file.startswith(f"{place}/") for file in tree.files):
                     yield path, number, target, f"{target} is not there"
+
+
+@rule
+def header_contract(tree):
+    """A header of the product begins with what it is for, and with whose thread may call it."""
+    for path in tree.named(".h", under=PRODUCT):
+        match = re.search(r"/\*(?!.*SPDX)(.*?)\*/\s*#ifndef", tree.text(path), re.DOTALL)
+        words = match.group(1).replace("*", " ") if match else ""
+        purpose, thread, _ = words.partition("Thread: ")
+        if len(purpose.split()) < 3:
+            yield path, 1, "", "the header does not say what it is for"
+        if not thread:
+            yield path, 1, "", "the header does not say `Thread: ` in its first comment: who may call this"
+
+
+@rule
+def excerpt(tree):
+    """A fenced block of a page that names a file (```c path) is an excerpt of it: its lines stand there, in that order; a
+    line `...` leaves some out."""
+    for path in tree.named(".md"):
+        for match in re.finditer(r"^```\w+ ([\w./-]+)\n(.*?)^```$", tree.text(path), re.DOTALL | re.MULTILINE):
+            source, block = match.groups()
+            line = tree.text(path)[:match.start()].count("\n") + 1
+            rest = "\n" + tree.text(source) if source in tree.files else ""
+            for part in re.split(r"^[ \t]*\.\.\.\n", block, flags=re.MULTILINE):
+                found, _, after = rest.partition("\n" + part)
+                if found == rest or not rest:
+                    first = part.strip("\n").split("\n")[0].strip()
+                    yield path, line, source, f"not as in {source}, from here on: {first}"
+                    break
+                rest = "\n" + after

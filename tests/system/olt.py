@@ -172,9 +172,9 @@ class Field:
         return result
 
     def one_outcome(self, event):
-        """However often it was said, it was the same, and nothing was final before the save."""
+        """However often it was said, it was the same, and nothing but a superseded event was final before the save."""
         assert len(self.silverd.outcomes(event["id"])) == 1
-        assert all(r["saved"] for r in self.silverd.results(event["id"]) if r["state"] == "final")
+        assert all(r["saved"] for r in self.silverd.results(event["id"]) if r["state"] == "final" and r["outcome"] != "superseded")
 
     def dead(self, event, code):
         result = self.silverd.final(event)

@@ -194,6 +194,18 @@ def test_a_payment_does_not_wait_for_the_bill_run_before_its_own_suspension(flee
     assert bulk[-1]["id"] in before and len(before) < 10, sorted(done.values())
 
 
+def test_what_waits_too_long_for_its_lane_goes_to_the_back_of_its_queue(fleet, odoo):
+    """The broker would take it for a stuck consumer's delivery; it costs no attempt, and everything ends once."""
+    silverd = fleet({"job": {"hold_max": "1s"}}, latency_ms=100).start()
+    events = [odoo.contract(200 + n, **SERVICE).event("activated", onu={"serial": f"HWTC{n:08X}"}) for n in range(12)]
+    for event in events:
+        odoo.publish(event)
+    results = [silverd.final(event) for event in events]
+    assert {(r["outcome"], r["attempt"]) for r in results} == {("applied", 1)}
+    assert all(silverd.outcomes(e["id"]) == {"applied"} for e in events)
+    assert "held too long: to the back of its queue" in silverd.process.log_text()
+
+
 @pytest.fixture
 def worlds(lab, binary):
     made = [World(lab, binary, number) for number in range(WORLDS)]
@@ -203,7 +215,6 @@ def worlds(lab, binary):
 
 
 def test_kill_at_every_point_gives_one_outcome(worlds, wait, lab):
-    import time; T=time.monotonic()
     """A-05 on the null driver: killed at every change of state, journal entry and change of ownership, then started again."""
     side_by_side(wait, [world.trace(story) for world, story in itertools.zip_longest(worlds, STORIES)])
     cases = cases_of({story: world.hits for world, story in zip(worlds, STORIES)})

@@ -30,3 +30,15 @@ def test_a_record_is_read_only_whole_and_without_the_login(field):
     assert field.sim.olts["olt-1"]["password"] not in done.stdout
     text = field.silverd.ctl("device", "record", "olt-1").stdout        # for people and for fixtures: lines as they came
     assert "> display version" in text and "PRODUCT" in text
+
+
+def test_a_device_test_asks_the_device_although_its_session_is_warm(field):
+    field.customer().does("activated")
+    olt = field.olts["olt-1"]
+    before = olt.counters()["commands"]
+    [tested] = [json.loads(line) for line in field.silverd.ctl("device", "test", "olt-1", "--json").stdout.splitlines()]
+    assert (tested["ok"], tested["text"]) == (True, "answers")
+    assert olt.counters()["commands"] > before and olt.counters()["sessions"]["opened"] == 1
+    olt.fault("silence", seconds=60)
+    [tested] = [json.loads(line) for line in field.silverd.ctl("device", "test", "olt-1", "--json").stdout.splitlines()]
+    assert not tested["ok"] and tested["code"].startswith("cli."), tested

@@ -57,13 +57,15 @@ def test_metrics_say_what_happened(silverd, lab, wait):
     odoo = Odoo(lab.rabbitmq.url(lab.vhost))
     try:
         silverd.final(odoo.contract(1, **SERVICE).publish("activated"))
+        silverd.final(odoo.contract(2, **SERVICE).publish("suspended", state="active", onu={"serial": "HWTC00000002"}))
     finally:
         odoo.close()
     status, content_type, text = get(silverd, "/metrics")
     assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
     samples = samples_of(text)
-    assert samples['silver_outcomes_total{outcome="applied"}'] == 1
-    assert samples['silver_event_seconds_count{outcome="applied"}'] == 1
+    assert samples['silver_outcomes_total{outcome="applied"}'] == 2
+    assert samples['silver_event_seconds_count{outcome="applied"}'] == 2
+    assert samples['silver_event_type_disagrees_total{type="contract.suspended"}'] == 1
     exchanges = samples['silver_exchange_seconds_count{driver="null"}']
     assert exchanges >= 2, "at least a read and a write"
     assert samples['silver_exchange_seconds_bucket{driver="null",le="+Inf"}'] == exchanges
@@ -74,7 +76,7 @@ def test_metrics_say_what_happened(silverd, lab, wait):
         assert samples[link] == 1, link
     wait(lambda: samples_of(get(silverd, "/metrics")[2])["silver_ledger_written_total"] >= 1, "the ledger's count")
     wait(lambda: samples_of(get(silverd, "/metrics")[2])["silver_jobs_in_hand"] == 0, "the acknowledgement")
-    assert samples_of(get(silverd, "/metrics")[2])["silver_jobs_done_total"] == 1
+    assert samples_of(get(silverd, "/metrics")[2])["silver_jobs_done_total"] == 2
 
 
 def test_probes_answer(silverd):
@@ -133,6 +135,12 @@ def test_a_wrong_setting_is_refused_with_its_place(silverd, words, env, said):
     done = run(silverd, *words, env=env)
     assert (done.returncode, done.stdout) == (78, "")
     assert done.stderr == f"silverd: {said}\n"
+
+
+def test_a_broker_that_does_not_come_is_no_wrong_setting(silverd):
+    done = run(silverd, "--broker.port=1", "--broker.start_wait=1s")
+    assert done.returncode == 69
+    assert "silverd: broker." in done.stderr
 
 
 def test_a_wrong_line_of_the_file_is_named(silverd):

@@ -22,11 +22,11 @@ def odoo(lab):
 
 @pytest.fixture
 def fleet(lab, binary):
-    def make(name="silverd", settings=None, **options):
+    def make(name="silverd", settings=None, devices=("null-1",), **options):
         network = lab.folder / "network.json"
         if name == "silverd":
             network.unlink(missing_ok=True)
-        targets = [{"id": "null-1", "driver": "null", "null": {"file": str(network)}}]
+        targets = [{"id": device, "driver": "null", "null": {"file": str(network)}} for device in devices]
         silverd = Silverd(lab, binary("worker/silverd"), targets, settings, name=name, **options)
         silverd.network = network
         silverd.listen()
@@ -132,3 +132,12 @@ def verbose(silverd):
     from lab.silverd import http_get
     answer = http_get(f"http://127.0.0.1:{silverd.port}/healthz?verbose")
     return answer[1] if answer else ""
+
+
+def test_an_event_that_wants_two_exclusive_devices_is_dead_at_once(fleet, odoo):
+    """Their one session each may belong to two workers: it would be given back for ever."""
+    silverd = fleet(devices=("null-1", "null-2")).start()
+    contract = odoo.contract(1, **SERVICE, access={"server": "null-2", "username": "ana@isp", "password": "x1y2z3"})
+    result = silverd.final(contract.publish("activated"))
+    assert (result["outcome"], result["code"]) == ("dead", "core.second-exclusive-target"), result
+    assert result["args"] == {"device": "null-2", "routing": "null-1"} and held(silverd) == {}

@@ -52,6 +52,28 @@ def test_G2_who_slept_too_long_leaves_the_device_to_the_new_owner(field, binary,
     second.process.check()
 
 
+def test_G2_a_lease_that_was_over_does_not_come_back_with_what_it_had(field, binary, lab, wait):
+    """Stopped between the permission to write and the write, taken over, woken, and its keeper is faster than its lane: nothing is sent."""
+    field.silverd.process.env["SILVER_FAILPOINTS"] = "write.journaled~ont add=nap,keeper.renewed~late=nap@2"
+    field.start()
+    second = neighbour(field, binary)
+    olt = field.olts["olt-1"]
+    olt.set(sessions_max=2)
+    event = field.customer().publish("activated")
+    wait(lambda: "failpoint write.journaled: nap" in field.silverd.process.log_text(), "the permission to write")
+    field.silverd.process.signal(signal.SIGSTOP)
+    wait(lambda: lab.redis.command("HGET", "sn:1:o:olt-1", "worker").startswith("neighbour-"), "the second worker's claim")
+    field.silverd.process.signal(signal.SIGCONT)
+    result = field.silverd.final(event)
+    assert (result["outcome"], result["attempt"]) == ("applied", 1) and result["worker"].startswith("neighbour-"), result
+    wait(lambda: '"ownership lost" device=olt-1' in field.silverd.process.log_text() and
+         olt.counters()["sessions"]["open"] == 1, "the first owner to give its session up")
+    log = olt.ask("log")["log"]
+    sessions = [entry["session"] for entry in log]
+    assert sessions == sorted(sessions), "who was there first has sent something after the new owner began"
+    second.process.check()
+
+
 @pytest.mark.parametrize("point", ["cli.before-write~ont add", "write.journaled~service-port", "claim.before"])
 def test_G2_who_slept_at_a_point_writes_nothing_when_it_wakes(field, binary, lab, wait, point):
     """It wakes right before its next byte, when all is done by the new owner: not one line more reaches the device."""

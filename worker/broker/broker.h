@@ -8,6 +8,7 @@
  *  - the publisher: publications in, confirms out. mandatory; return-before-ack = RETURNED. It repeats after a lost
  *    link or a nack until confirmed (what is published is idempotent by its own key), so a caller never has to.
  *  - the client: silverctl and short-lived work (declare topology): blocking calls with deadlines.
+ * Thread: said at each of the three; the topology's functions are the client's.
  */
 #ifndef SN_WORKER_BROKER_BROKER_H
 #define SN_WORKER_BROKER_BROKER_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The blocking client's request, for topology.c; private to this folder. */
+/*
+ * The blocking client's request, for topology.c; private to this folder.
+ * Thread: the one that opened the client; blocking.
+ */
 #ifndef SN_WORKER_BROKER_CLIENT_H
 #define SN_WORKER_BROKER_CLIENT_H
 

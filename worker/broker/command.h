@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What other threads ask of the consumer's thread, in their order; private to this folder.
+ * Thread: the list's lock is the consumer's; a command belongs to the list, then to the consumer's thread, which frees it.
  */
 #ifndef SN_WORKER_BROKER_COMMAND_H
 #define SN_WORKER_BROKER_COMMAND_H

@@ -7,7 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
-#include "common/schema/doc.h"
+#include "worker/control/request.h"
 #include "worker/job/dispatch.h"
 #include "worker/job/result.h"
 #include "worker/lane/lane.h"
@@ -134,20 +134,6 @@ static void ask_plan(struct question *q)
 
 /* ---- orders on the lane ---- */
 
-static void test_on_lane(struct sn_lane_thread *t, void *arg)
-{
-    struct question *q = arg;
-    struct sn_verdict v = { 0 };
-    int64_t began = sn_clock_mono_ms();
-    int rc = sn_lane_session(t, began + q->c->fleet->conf.connect_timeout_ms, &v);
-
-    reply(q, "answer", true,
-          json_pack("{s:s, s:b, s:s, s:s, s:O?, s:I}", "device", q->device->target->id, "ok", rc == 0, "code", v.code, "text",
-                    rc == 0 ? "logged in" : v.text, "args", v.args, "ms", (json_int_t)(sn_clock_mono_ms() - began)));
-    sn_verdict_fini(&v);
-    question_free(q);
-}
-
 static bool record_one(struct sn_lane_thread *t, struct question *q, const struct sn_op *op, json_t *entries, struct sn_verdict *v)
 {
     const struct sn_driver *driver = q->device->driver;
@@ -166,6 +152,43 @@ static bool record_one(struct sn_lane_thread *t, struct question *q, const struc
     sn_buf_fini(&text);
     sn_reply_fini(&r);
     return ok;
+}
+
+/* A warm session proves nothing by itself: its target is asked something, or logged in to anew when nothing can be asked. */
+static int ask_something(struct sn_lane_thread *t, struct question *q, int64_t deadline_ms, struct sn_verdict *v)
+{
+    struct sn_ops *ops = calloc(1, sizeof(*ops));
+    json_t *entries = json_array();
+    bool answered = true;
+
+    if (t->session != NULL && (ops == NULL || q->device->driver->record == NULL))
+        sn_lane_close_session(t, 500);
+    if (sn_lane_session(t, deadline_ms, v) != 0) {
+        answered = false;
+    } else if (ops != NULL && q->device->driver->record != NULL) {
+        q->device->driver->record(q->device->target, ops);
+        answered = ops->n == 0 || record_one(t, q, &ops->v[0], entries, v);
+    }
+    if (!answered)
+        sn_lane_close_session(t, 0);
+    json_decref(entries);
+    free(ops);
+    return answered ? 0 : -1;
+}
+
+static void test_on_lane(struct sn_lane_thread *t, void *arg)
+{
+    struct question *q = arg;
+    struct sn_verdict v = { 0 };
+    int64_t began = sn_clock_mono_ms();
+    const char *said = t->session != NULL ? "answers" : "logged in";
+    int rc = ask_something(t, q, began + q->c->fleet->conf.connect_timeout_ms, &v);
+
+    reply(q, "answer", true,
+          json_pack("{s:s, s:b, s:s, s:s, s:O?, s:I}", "device", q->device->target->id, "ok", rc == 0, "code", v.code, "text",
+                    rc == 0 ? said : v.text, "args", v.args, "ms", (json_int_t)(sn_clock_mono_ms() - began)));
+    sn_verdict_fini(&v);
+    question_free(q);
 }
 
 static void record_on_lane(struct sn_lane_thread *t, void *arg)
@@ -352,26 +375,25 @@ static const struct {
     { "worker-show", false, ask_worker },
 };
 
-static void route(struct sn_control *c, const struct sn_delivery *d, const json_t *request)
+static void route(struct sn_control *c, const struct sn_delivery *d, const struct sn_request *request)
 {
     struct question *q = calloc(1, sizeof(*q));
-    int64_t deadline = 0;
 
     if (q == NULL)
         return;
     q->c = c;
-    (void)snprintf(q->id, sizeof(q->id), "%s", sn_json_text(request, "id"));
-    (void)snprintf(q->by, sizeof(q->by), "%s", sn_json_text(request, "by"));
+    memcpy(q->id, request->id, sizeof(q->id));
+    memcpy(q->by, request->by, sizeof(q->by));
     memcpy(q->reply_to, d->reply_to, sizeof(q->reply_to));
     memcpy(q->correlation_id, d->correlation_id, sizeof(q->correlation_id));
-    q->args = json_incref(json_object_get(request, "args"));
-    q->device = sn_fleet_device(c->fleet, sn_json_text(request, "device"));
-    if (sn_clock_parse_utc(sn_json_text(request, "deadline"), &deadline) != 0 || sn_clock_wall_ms() > deadline) {
+    q->args = json_incref(request->args);
+    q->device = sn_fleet_device(c->fleet, request->device);
+    if (sn_clock_wall_ms() > request->deadline_ms) {
         question_free(q); /* nobody waits for it any more */
         return;
     }
     for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); i++) {
-        if (strcmp(ROUTES[i].what, sn_json_text(request, "what")) != 0)
+        if (strcmp(ROUTES[i].what, request->what) != 0)
             continue;
         if (ROUTES[i].device && q->device == NULL)
             break;
@@ -385,22 +407,15 @@ static void route(struct sn_control *c, const struct sn_delivery *d, const json_
 void sn_control_handle(void *arg, struct sn_delivery *d)
 {
     struct sn_control *c = arg;
-    static const struct sn_doc_limits limits = { .bytes_max = 256 * 1024, .nodes_max = 16384, .depth_max = 24 };
-    struct sn_violation violation;
+    struct sn_request request;
     struct sn_error err;
-    json_t *request = NULL;
 
-    if (sn_doc_load(d->body, d->len, SN_DOC_JSON, &limits, &request, &err) != 0) {
-        sn_log(c->fleet->log, SN_LOG_WARN, "control", "not a request", "why", err.text, NULL);
-    } else if (json_object_get(request, "kind") != NULL || json_object_get(request, "output") != NULL) {
-        /* the schema would judge it as a reply or an output, not as a request */
-        sn_log(c->fleet->log, SN_LOG_WARN, "control", "not a request", "why", "it has kind or output", NULL);
-    } else if (!sn_schema_check(sn_schemas_get(c->fleet->policy.schemas, SN_SCHEMA_CTL), request, &violation)) {
-        sn_log(c->fleet->log, SN_LOG_WARN, "control", "not a request", "path", violation.path, "rule", violation.rule, NULL);
+    if (sn_request_read(c->fleet->policy.schemas, d->body, d->len, &request, &err) == 0) {
+        route(c, d, &request);
+        sn_request_fini(&request);
     } else {
-        route(c, d, request);
+        sn_log(c->fleet->log, SN_LOG_WARN, "control", "not a request", "why", err.text, NULL);
     }
-    json_decref(request);
     sn_delivery_free(d);
 }
 

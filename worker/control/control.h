@@ -2,6 +2,7 @@
 /*
  * The owner's side of silver.ctl: requests of people (schemas/ctl/v1), carried through the lanes, because an account often allows one
  * session only. Requests arrive on the consume thread, answers leave through the publisher.
+ * Thread: main makes and frees it; requests are handled on the consume thread, their orders run on lane threads.
  */
 #ifndef SN_WORKER_CONTROL_CONTROL_H
 #define SN_WORKER_CONTROL_CONTROL_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows behind worker/ctl/catalogue.h, sorted by code, ended by a NULL code. */
+/*
+ * The rows behind worker/ctl/catalogue.h, sorted by code, ended by a NULL code.
+ * Thread: any, constant.
+ */
 #ifndef SN_WORKER_CTL_CAUSES_H
 #define SN_WORKER_CTL_CAUSES_H
 

@@ -2,6 +2,7 @@
 /*
  * silverctl's settings: the same file, environment and names as silverd's, of which it reads the few that it needs
  * (docs/configuration.md).
+ * Thread: main's, the only one of silverctl.
  */
 #ifndef SN_WORKER_CTL_CONF_H
 #define SN_WORKER_CTL_CONF_H

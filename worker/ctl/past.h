@@ -2,6 +2,7 @@
 /*
  * What the ledger says, as documents (read-only role). Times are UTC text, keys English. Blocking, within timeout_ms a
  * query. Errors: event.not-found, contract.not-found, usage.ambiguous, ledger.no-tables, ledger.unreadable, pg.*.
+ * Thread: the connection's.
  */
 #ifndef SN_WORKER_CTL_PAST_H
 #define SN_WORKER_CTL_PAST_H

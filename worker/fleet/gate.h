@@ -2,6 +2,7 @@
 /*
  * May this target be touched now? One object for the circuit breaker, the authentication lock, a person's pause, maintenance
  * and the brake on mass failures. Pure: time comes in as an argument; the caller locks (worker/fleet/device.h).
+ * Thread: whoever holds the device's lock.
  */
 #ifndef SN_WORKER_FLEET_GATE_H
 #define SN_WORKER_FLEET_GATE_H

@@ -26,6 +26,8 @@ struct sn_keeper {
     int event_fd;
     atomic_bool stop;
     atomic_llong last_turn_ms;
+    struct sn_broker_client *client; /* of this turn, for declarations; NULL = none yet */
+    size_t next;          /* device at which the next round over all begins */
     bool gates_read;
     int64_t checked_ms;   /* monotonic: policy and clock of Redis */
     int64_t confirmed_ms; /* monotonic: what we own is still ours */
@@ -136,15 +138,19 @@ static bool renew(struct sn_keeper *k)
     int64_t before = sn_clock_mono_ms();
     struct sn_error err;
     bool whole = false;
+    bool late;
 
     if (sn_store_renew(k->store, fleet->conf.worker, k->session_json, fleet->conf.session_ttl_ms, &whole, &err) != 0) {
         be_unsure(k, "Redis is unsure: no device is written to", &err);
         return false;
     }
-    (void)SN_FAILPOINT("keeper.renewed", fleet->conf.worker);
     if (!check_store(k))
         return false;
+    late = sn_clock_mono_ms() >= atomic_load(&fleet->lease_until_ms);
+    if (late)
+        lose_everything(k); /* the old lease was over before the new one came: what we had may be others' by now */
     atomic_store(&fleet->lease_until_ms, before + fleet->conf.session_ttl_ms - fleet->conf.session_margin_ms);
+    (void)SN_FAILPOINT("keeper.renewed", late ? "late" : "in time");
     if (!whole) {
         if (!atomic_exchange(&fleet->unsure, true))
             sn_log(fleet->log, SN_LOG_WARN, "keeper", "the records in Redis are not whole: waiting for the ledger to write them back", NULL);
@@ -157,19 +163,36 @@ static bool renew(struct sn_keeper *k)
     return true;
 }
 
-static int declare(struct sn_keeper *k, size_t i, struct sn_error *err)
+static void close_client(struct sn_keeper *k)
 {
-    struct sn_broker_client *client;
-    int rc;
+    sn_broker_client_close(k->client);
+    k->client = NULL;
+}
 
-    if (atomic_load(&k->fleet->devices[i].declared))
-        return 0;
-    if (sn_broker_client_open(&k->fleet->conf.broker, &client, err) != 0)
+static int declare_queues(struct sn_keeper *k, const struct sn_device *d, struct sn_error *err)
+{
+    if (k->client == NULL && sn_broker_client_open(&k->fleet->conf.broker, &k->client, err) != 0)
         return -1;
-    rc = sn_topology_device(client, k->fleet->devices[i].target->id, err);
-    sn_broker_client_close(client);
-    atomic_store(&k->fleet->devices[i].declared, rc == 0);
-    return rc;
+    if (sn_topology_device(k->client, d->target->id, err) == 0)
+        return 0;
+    close_client(k); /* what failed may have closed its channel */
+    return -1;
+}
+
+/* The queues of a device that is ours: new, or somebody deleted them (the consumer tries a missing queue again by itself). */
+static void declare(struct sn_keeper *k, struct sn_device *d)
+{
+    struct sn_error err;
+
+    if (declare_queues(k, d, &err) == 0) {
+        atomic_store(&d->declared, true);
+        if (d->own == SN_OWN_READY)
+            sn_log(k->fleet->log, SN_LOG_WARN, "keeper", "its queues were gone and are declared again", "device", d->target->id, NULL);
+        return;
+    }
+    sn_log(k->fleet->log, SN_LOG_WARN, "keeper", "its queues cannot be declared", "device", d->target->id, "code", err.code, "why",
+           err.text, NULL);
+    say_why(k, err.text);
 }
 
 static void note_claim(struct sn_keeper *k, struct sn_device *d, const struct sn_own_reply *r, int64_t now)
@@ -199,17 +222,11 @@ static void note_rival(struct sn_device *d, const struct sn_own_reply *r)
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-static void claim(struct sn_keeper *k, size_t i, int64_t now)
+static void claim(struct sn_keeper *k, struct sn_device *d, int64_t now)
 {
-    struct sn_device *d = &k->fleet->devices[i];
     struct sn_own_reply r;
     struct sn_error err;
 
-    if (declare(k, i, &err) != 0) {
-        sn_log(k->fleet->log, SN_LOG_WARN, "keeper", "its queues cannot be declared", "device", d->target->id, "code", err.code, "why",
-               err.text, NULL);
-        return;
-    }
     if (sn_store_own(k->store, d->target->uid, k->fleet->conf.worker, &r, &err) != 0) {
         say_why(k, err.text);
         return;
@@ -363,36 +380,37 @@ static void make_ready(struct sn_keeper *k, size_t i)
     (void)SN_FAILPOINT("keeper.ready", d->target->id);
 }
 
-/* A device that is off limits to this worker keeps its record: maintenance is a word for people, ownership one for workers. */
-/* Somebody deleted a queue of a device that is ours. The consumer tries a missing queue again by itself. */
-static void declare_again(struct sn_keeper *k, size_t i)
+/* One device, one step on its way to us. */
+static void own_device(struct sn_keeper *k, size_t i, bool confirms, int64_t now)
 {
     struct sn_device *d = &k->fleet->devices[i];
-    struct sn_error err;
 
-    if (declare(k, i, &err) == 0)
-        sn_log(k->fleet->log, SN_LOG_WARN, "keeper", "its queues were gone and are declared again", "device", d->target->id, NULL);
-    else
-        say_why(k, err.text);
+    if (d->own == SN_OWN_NONE)
+        claim(k, d, now);
+    else if (confirms)
+        confirm(k, d, now);
+    if (d->own != SN_OWN_NONE && !atomic_load(&d->declared))
+        declare(k, d);
+    if (d->own == SN_OWN_WAITING && atomic_load(&d->declared) && now >= d->ready_ms && !atomic_load(&k->fleet->unsure))
+        make_ready(k, i);
 }
 
+/* A round over all devices. Our own session counts more: what a slow broker or Redis leaves undone goes on in the next turn. */
 static void own_devices(struct sn_keeper *k)
 {
     int64_t now = sn_clock_mono_ms();
-    bool confirms = atomic_load(&k->fleet->unsure) || now - k->confirmed_ms >= k->fleet->conf.session_ttl_ms / 4;
+    int64_t ttl = k->fleet->conf.session_ttl_ms;
+    bool confirms = atomic_load(&k->fleet->unsure) || now - k->confirmed_ms >= ttl / 4;
+    size_t n = k->fleet->devices_n;
+    size_t done = 0;
 
-    for (size_t i = 0; i < k->fleet->devices_n; i++) {
-        struct sn_device *d = &k->fleet->devices[i];
-        if (d->own == SN_OWN_NONE)
-            claim(k, i, now);
-        else if (confirms)
-            confirm(k, d, now);
-        if (d->own != SN_OWN_NONE && !atomic_load(&d->declared))
-            declare_again(k, i);
-        if (d->own == SN_OWN_WAITING && now >= d->ready_ms && !atomic_load(&k->fleet->unsure))
-            make_ready(k, i);
+    while (done < n && sn_clock_mono_ms() - now < ttl / 4) {
+        own_device(k, (k->next + done) % n, confirms, now);
+        done++;
     }
-    if (!confirms)
+    close_client(k);
+    k->next = n > 0 ? (k->next + done) % n : 0;
+    if (!confirms || done < n)
         return;
     k->confirmed_ms = now;
     if (k->gates_read)
@@ -481,26 +499,32 @@ int sn_keeper_start(struct sn_fleet *fleet, const char *session_json, struct sn_
     return 0;
 }
 
-void sn_keeper_stop(struct sn_keeper *k)
+/* Release notes and the end of the session. A store that does not answer is asked once: the session ends by itself. */
+static void say_good_bye(struct sn_keeper *k)
 {
     struct sn_fleet *fleet = k->fleet;
     struct sn_error err;
+    bool answers = true;
 
-    atomic_store(&k->stop, true);
-    sn_keeper_wake(k);
-    (void)pthread_join(k->thread, NULL);
     for (size_t i = 0; i < fleet->devices_n; i++) {
         struct sn_device *d = &fleet->devices[i];
         atomic_store(&d->owned, false);
-        if (d->own == SN_OWN_READY && atomic_load(&d->session_fd) < 0 &&
-            sn_store_release(k->store, d->target->uid, fleet->conf.worker, atomic_load(&d->epoch), &err) != 0)
-            sn_log(fleet->log, SN_LOG_WARN, "keeper", "no release note: the next owner waits", "device", d->target->id, "why",
-                   err.text, NULL);
+        answers = answers && (d->own != SN_OWN_READY || atomic_load(&d->session_fd) >= 0 ||
+                              sn_store_release(k->store, d->target->uid, fleet->conf.worker, atomic_load(&d->epoch), &err) == 0);
         (void)SN_FAILPOINT("keeper.released", d->target->id);
         d->own = SN_OWN_NONE;
     }
-    if (sn_store_end_session(k->store, fleet->conf.worker, &err) != 0)
-        sn_log(fleet->log, SN_LOG_WARN, "keeper", "the session was not ended", "why", err.text, NULL);
+    if (!answers || sn_store_end_session(k->store, fleet->conf.worker, &err) != 0)
+        sn_log(fleet->log, SN_LOG_WARN, "keeper", "not every release note was written: the next owners wait one session time", "why",
+               err.text, NULL);
+}
+
+void sn_keeper_stop(struct sn_keeper *k)
+{
+    atomic_store(&k->stop, true);
+    sn_keeper_wake(k);
+    (void)pthread_join(k->thread, NULL);
+    say_good_bye(k);
 }
 
 void sn_keeper_free(struct sn_keeper *k)

@@ -3,6 +3,7 @@
  * The keeper: one thread with its own Redis connection. It keeps the session alive, claims devices, judges the lease by the monotonic
  * clock from before the renewal was sent, and when the lease is over it cuts the lanes' sockets: a lane that hangs in a device's reply
  * cannot be asked. It also publishes what former owners left in the journal, and keeps Redis' copy of the gates.
+ * Thread: main starts, stops and frees it; the rest any.
  */
 #ifndef SN_WORKER_FLEET_KEEPER_H
 #define SN_WORKER_FLEET_KEEPER_H

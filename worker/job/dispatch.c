@@ -12,6 +12,7 @@
 #include "worker/job/finish.h"
 #include "worker/job/publish.h"
 #include "worker/lane/lane.h"
+#include "worker/metrics.h"
 
 /* A publication that nobody took is said again after this. */
 #define UNCONFIRMED_RETRY_MS 2000
@@ -292,8 +293,11 @@ static void delivered(void *arg, struct sn_delivery *delivery)
     job->attempt = attempts_of(&delivery->headers, fleet->conf.attempts_max);
     job->replay = replay_of(delivery->headers.replay, job->replay_request);
     job->bulk = ends_with(delivery->queue, ".bulk");
-    if (event != NULL)
+    if (event != NULL) {
         job->device = sn_fleet_device(fleet, event->routing);
+        if (event->disagrees)
+            sn_measure_add(fleet->metrics, SN_MEASURE_TYPE_DISAGREES, event->type, 1);
+    }
     enlist(d, job);
     if (!forward(d, job))
         begin(d, job);

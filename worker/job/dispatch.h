@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The consume thread's half of the ring: deliveries become jobs, one in flight per contract; jobs come back to wait for a time, to be
- * acknowledged or to be given back. All functions but sn_dispatch_return(), sn_dispatch_order() and the callbacks of the publisher
- * run on the consume thread.
+ * acknowledged or to be given back.
+ * Thread: main makes, connects and frees it; sn_dispatch_ops are called on the consume thread; the rest any.
  */
 #ifndef SN_WORKER_JOB_DISPATCH_H
 #define SN_WORKER_JOB_DISPATCH_H
@@ -25,7 +25,7 @@ void sn_dispatch_plan(struct sn_dispatch *d, struct sn_job *job);
 /* Deliveries in hand, for shutdown and health. Any thread. */
 int sn_dispatch_in_hand(struct sn_dispatch *d);
 int64_t sn_dispatch_oldest_ms(struct sn_dispatch *d);
-/* A ctl request arrived: handled by worker/fleet/control (set by main). */
+/* What becomes of a ctl request: worker/control takes it, on the consume thread. Set by main before the first one can come. */
 void sn_dispatch_on_ctl(struct sn_dispatch *d, void (*handle)(void *arg, struct sn_delivery *request), void *arg);
 
 #endif

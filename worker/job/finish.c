@@ -130,10 +130,22 @@ static bool claim(struct sn_lane_thread *t, struct sn_job *job, const char *outc
     return false;
 }
 
+/* Every other outcome comes after the save; what a superseded event wrote is saved with the newer one's changes. */
+static bool is_saved(const struct sn_job *job, const char *outcome)
+{
+    bool saved = true;
+
+    for (int i = 0; strcmp(outcome, "superseded") == 0 && i < job->steps_n; i++) {
+        const struct sn_step *s = &job->steps[i];
+        saved = saved && !(s->wrote && s->driver->commit_policy == SN_COMMIT_BATCH && atomic_load(&s->device->unsaved) > 0);
+    }
+    return saved;
+}
+
 void sn_finish(struct sn_lane_thread *t, struct sn_job *job, const char *outcome, const struct sn_verdict *cause)
 {
     struct sn_fleet *fleet = sn_lane_fleet(t->lane);
-    struct sn_result_say say = { .final = true, .outcome = outcome, .saved = true, .cause = cause,
+    struct sn_result_say say = { .final = true, .outcome = outcome, .saved = is_saved(job, outcome), .cause = cause,
                                  .letter = strcmp(outcome, "dead") == 0 };
     char *stored = NULL;
     char *said_before = NULL;
@@ -173,10 +185,10 @@ void sn_finish_stored(struct sn_lane_thread *t, struct sn_job *job, char *stored
     json_decref(r);
 }
 
-void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job)
+void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job, const struct sn_verdict *why)
 {
     struct sn_fleet *fleet = sn_lane_fleet(t->lane);
-    struct sn_result_say say = { .waiting = job->steps[job->at].target->id, .waiting_since_ms = sn_clock_wall_ms() };
+    struct sn_result_say say = { .waiting = job->steps[job->at].target->id, .waiting_since_ms = sn_clock_wall_ms(), .cause = why };
 
     publish_result(fleet, job, sn_result_text(job, fleet, &say), "progress");
 }

@@ -113,7 +113,6 @@ struct sn_job {
     int attempt;                   /* spent so far */
     int run;                       /* 0 = not yet admitted */
     bool prior_wrote;              /* an earlier run of this event wrote */
-    bool started;                  /* a lane has touched it: it cannot simply be given back without a word */
 
     struct sn_step steps[SN_STEPS_MAX];
     int steps_n;

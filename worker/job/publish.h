@@ -2,6 +2,7 @@
 /*
  * A job and the confirms that it waits for. job->confirms starts at one, the ring's own hold: however fast confirms are, the job
  * is not acknowledged before its lane gave that hold up.
+ * Thread: the job's owner; its confirms are counted down on the publisher's thread.
  */
 #ifndef SN_WORKER_JOB_PUBLISH_H
 #define SN_WORKER_JOB_PUBLISH_H

@@ -142,7 +142,7 @@ static struct sn_device *find_device(const struct sn_fleet *fleet, const char *i
         char code[SN_CODE_MAX];
         (void)snprintf(code, sizeof(code), "%s.unsupported", d->driver->name);
         sn_verdict_set(ret, SN_PERMANENT, code, "driver %s of %s does not serve %s", d->driver->name, id, aspect);
-        sn_verdict_arg(ret, "device", id);
+        sn_verdict_arg(ret, "target", id);
         sn_verdict_arg(ret, "what", aspect);
         return NULL;
     }
@@ -241,6 +241,12 @@ static int add_row(struct sn_job *job, const struct sn_fleet *fleet, const struc
     device = find_device(fleet, id, row->aspect, ret);
     if (device == NULL)
         return -1;
+    if (sn_device_is_exclusive(device) && device != job->device) {
+        sn_verdict_set(ret, SN_PERMANENT, "core.second-exclusive-target", "%s has one session, which belongs to the owner of its own queue", id);
+        sn_verdict_arg(ret, "device", id);
+        sn_verdict_arg(ret, "routing", job->device->target->id);
+        return -1;
+    }
     probe.device = device;
     probe.target = device->target;
     probe.driver = device->driver;

@@ -135,7 +135,7 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
 {
     struct visit *v = arg;
     int64_t now = sn_clock_mono_ms();
-    int64_t deadline = now + v->step->driver->op_timeout_ms(v->step->target, op);
+    int64_t deadline;
     int64_t started;
 
     v->op_started_ms = now;
@@ -147,8 +147,9 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
     }
     if (sn_lane_session(v->t, v->deadline_ms, &reply->verdict) != 0)
         return;
-    v->t->last_used_ms = now;
-    started = sn_clock_mono_ms();
+    started = sn_clock_mono_ms(); /* of the exchange: a login takes nothing from its time */
+    v->t->last_used_ms = started;
+    deadline = started + v->step->driver->op_timeout_ms(v->step->target, op);
     v->step->driver->exchange(v->t->session, want, op, deadline < v->deadline_ms ? deadline : v->deadline_ms, reply);
     sn_measure_observe(v->fleet->metrics, SN_MEASURE_EXCHANGE_SECONDS, v->step->driver->name, (double)(sn_clock_mono_ms() - started) / 1000);
     if (op->kind == SN_WRITE && SN_FAILPOINT("write.executed", op->line)) {
@@ -243,8 +244,8 @@ static int open_visit(struct visit *v, struct sn_lane_thread *t, struct sn_job *
     sn_job_owner(job, v->owner, sizeof(v->owner));
     v->who = (struct sn_record_who){ .generation = ev->generation, .rev = ev->rev, .event = ev->id, .ref = ev->ref,
                                      .epoch = job->epoch, .run = job->run };
-    if (s->driver->claims != NULL)
-        v->claims = s->driver->claims(s->key);
+    if (s->driver->claims != NULL && (v->claims = s->driver->claims(s->key)) == NULL)
+        return sn_error_oom(err); /* without its claims a write would be anybody's */
     if (sn_store_look(t->store, v->owner, s->target->uid, v->claims, &v->record, &v->rivals, err) != 0)
         return -1;
     v->old = sn_record_old_forms(v->record, s->driver, s->aspect, s->key);
@@ -280,7 +281,7 @@ static json_t *no_longer_ours(const struct visit *v)
     if (driver->claims == NULL)
         return list;
     json_array_foreach (v->old, i, form) {
-        json_t *claims = driver->claims(form);
+        json_t *claims = driver->claims(form); /* no memory: the old claim stays until the next event */
         size_t k;
         json_t *claim;
         json_array_foreach (claims, k, claim) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the files of worker/lane only. */
+/*
+ * Shared by the files of worker/lane only.
+ * Thread: the lane's own threads; what is marked (lock) under the lane's lock, which is never held over another one.
+ */
 #ifndef SN_WORKER_LANE_LANE_PRIVATE_H
 #define SN_WORKER_LANE_LANE_PRIVATE_H
 
@@ -23,6 +26,7 @@ struct sn_lane {
     int64_t unsaved_since_ms;       /* monotonic; 0 = nothing */
     atomic_int unsaved_n;           /* for others to read */
     int64_t save_not_before_ms;     /* after a failed save */
+    char save_code[SN_CODE_MAX];    /* why the last save failed, as those who wait were told; "" = it did not */
     int64_t stray_since_ms;         /* unsaved writes that no job in the group asks for; 0 = none */
 };
 

@@ -2,6 +2,7 @@
 /* Group commit and gate probes: what a lane does of its own accord. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
@@ -20,6 +21,13 @@ static int64_t save_timeout_ms(const struct sn_target *target)
     return sn_json_number_or(json_object_get(target->conf, "limits"), "save_ms", SAVE_TIMEOUT_MS);
 }
 
+static int64_t save_every_ms(const struct sn_lane *lane)
+{
+    int64_t own = lane->device->target->save_every_ms;
+
+    return own > 0 ? own : lane->fleet->conf.save_every_ms;
+}
+
 /* The group is complete: full, old enough, or nothing else of this device is under way. */
 static bool is_due(const struct sn_lane *lane, int64_t now)
 {
@@ -27,8 +35,28 @@ static bool is_due(const struct sn_lane *lane, int64_t now)
 
     if (lane->unsaved.n == 0 || now < lane->save_not_before_ms)
         return false;
-    return lane->unsaved.n >= d->target->batch_max || now - lane->unsaved_since_ms >= lane->fleet->conf.save_every_ms ||
+    return lane->unsaved.n >= d->target->batch_max || now - lane->unsaved_since_ms >= save_every_ms(lane) ||
            atomic_load(&d->in_hand) <= lane->unsaved.n;
+}
+
+/* A device that is busy or was not seen to end is asked again soon, and those who wait for the save hear why. One that refuses, or says what
+ * nobody understands, is left alone like one that cannot be reached: its gate says so, and the probes' backoff spares it. */
+static void not_saved(struct sn_lane_thread *t, const struct sn_verdict *v)
+{
+    struct sn_lane *lane = t->lane;
+    struct sn_device *d = lane->device;
+    bool asks_again = v->class == SN_TRANSIENT_DEVICE || v->class == SN_UNKNOWN || v->class == SN_LOST || v->class == SN_OK;
+
+    sn_log(lane->fleet->log, SN_LOG_WARN, "lane", "not saved", "device", d->target->id, "code", v->code, "why", v->text, NULL);
+    if (v->class != SN_OK && v->class != SN_TRANSIENT_DEVICE)
+        sn_lane_close_session(t, 0);
+    if (!asks_again)
+        sn_fleet_gate_closed(lane->fleet, d, v);
+    if (strcmp(lane->save_code, v->code) == 0)
+        return;
+    (void)snprintf(lane->save_code, sizeof(lane->save_code), "%s", v->code);
+    for (struct sn_job *job = lane->unsaved.first; job != NULL; job = job->next)
+        sn_finish_tell_unsaved(t, job, v);
 }
 
 /* Saves the running configuration and says so to the store. 0, or -1: still dirty. */
@@ -62,16 +90,12 @@ static int save(struct sn_lane_thread *t)
 out:
     t->routing = NULL;
     if (rc != 0) {
-        sn_log(lane->fleet->log, SN_LOG_WARN, "lane", "not saved", "device", d->target->id, "code", reply.verdict.code, "why",
-               reply.verdict.text, NULL);
-        if (reply.verdict.class != SN_OK && reply.verdict.class != SN_TRANSIENT_DEVICE)
-            sn_lane_close_session(t, 0);
-        if (reply.verdict.class == SN_UNREACHABLE || reply.verdict.class == SN_AUTH)
-            sn_fleet_gate_closed(lane->fleet, d, &reply.verdict);
+        not_saved(t, &reply.verdict);
     } else {
         char n[16];
         (void)snprintf(n, sizeof(n), "%d", lane->unsaved.n);
         sn_log(lane->fleet->log, SN_LOG_INFO, "lane", "saved", "device", d->target->id, "jobs", n, NULL);
+        lane->save_code[0] = '\0';
     }
     sn_reply_fini(&reply);
     return rc;
@@ -122,7 +146,7 @@ static bool save_stray_writes(struct sn_lane_thread *t)
     }
     if (lane->stray_since_ms == 0)
         lane->stray_since_ms = now;
-    if (now - lane->stray_since_ms < lane->fleet->conf.save_every_ms || now < lane->save_not_before_ms)
+    if (now - lane->stray_since_ms < save_every_ms(lane) || now < lane->save_not_before_ms)
         return false;
     lane->stray_since_ms = 0;
     if (save(t) != 0)

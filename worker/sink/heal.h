@@ -3,6 +3,7 @@
  * Keeps the hot copy of the records whole. Redis without its sentinel (a flush, a failover, the first start) stops every write of the
  * fleet; this thread of the ledger role then waits until the ledger has drained its queue, writes records, claims and people's gates back
  * and sets the sentinel.
+ * Thread: main starts it, and stops it: that joins, after the look in hand.
  */
 #ifndef SN_WORKER_SINK_HEAL_H
 #define SN_WORKER_SINK_HEAL_H

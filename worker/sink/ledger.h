@@ -9,6 +9,7 @@
  * shape, or refused by the tables' own rules) is kept aside in silver.ledger_bad with its reason and acknowledged: it
  * never blocks the others. Every message may come again, in any order: the rules are in silver.take()
  * (migrations/0002-functions.sql).
+ * Thread: main makes, starts, stops and frees it; sn_ledger_state() any.
  */
 #ifndef SN_WORKER_SINK_LEDGER_H
 #define SN_WORKER_SINK_LEDGER_H

@@ -3,6 +3,7 @@
  * Versions of the ledger's schema. Each file of worker/sink/migrations is one version, applied once, in its own
  * transaction, under an advisory lock (several ledger roles may start at the same time). Blocking; the thread that owns
  * the connection.
+ * Thread: the connection's; blocking, at most timeout_ms a statement.
  */
 #ifndef SN_WORKER_SINK_MIGRATE_H
 #define SN_WORKER_SINK_MIGRATE_H

@@ -5,6 +5,7 @@
  * One snapshot (a read-only repeatable-read transaction), streamed through a cursor: memory does not grow with the ISP.
  * The caller first lets the ledger drain its queue (sn_ledger_state(): nothing waits, and the broker says the queue is
  * empty), then restores, then sets the sentinel. Blocking; the thread that owns the connection.
+ * Thread: the connection's, the callbacks too; blocking, at most timeout_ms a statement.
  */
 #ifndef SN_WORKER_SINK_RESTORE_H
 #define SN_WORKER_SINK_RESTORE_H

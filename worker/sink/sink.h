@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the parts of the ledger share: schema, writing, reading back. Only worker/sink includes this.
+ * Thread: writing is the ledger's writer's, who owns the connection; the rest any, no state.
  */
 #ifndef SN_WORKER_SINK_SINK_H
 #define SN_WORKER_SINK_SINK_H

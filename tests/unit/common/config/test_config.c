@@ -338,6 +338,12 @@ static void wrong_values_are_refused_with_the_reason(void **state)
         assert_refused(f, CASES[i].file, NULL, NULL, CASES[i].code, CASES[i].text);
     assert_refused(f, NULL, "SILVER_SESSION_TTL=1", NULL, "config.value",
                    "environment SILVER_SESSION_TTL: 1 is not a duration with its unit, as 200ms, 15s, 10m, 1h or 30d");
+    assert_refused(f, NULL, "SILVER_BROKER_HOST=a\xff", NULL, "config.value",
+                   "environment SILVER_BROKER_HOST: is not UTF-8");
+    assert_refused(f, NULL, "SILVER_PROCESS_SOURCES=a/b,c\xc3", NULL, "config.value",
+                   "environment SILVER_PROCESS_SOURCES: is not UTF-8");
+    assert_refused(f, NULL, NULL, "process.sources=a/b,c\x1b[2J", "config.value",
+                   "--process.sources: holds a control character");
     assert_refused(f, NULL, NULL, "broker.port=70000", "config.range", "--broker.port: 70000 is more than 65535");
     assert_refused(
         f, NULL, NULL, "broker.password=" CANARY, "config.value",
@@ -379,6 +385,18 @@ static void numbers_have_units(void **state)
         assert_loads(f, NULL, NULL, setting);
         assert_true(f->v.bytes == SIZES[i].bytes);
     }
+}
+
+/* Blanks around the commas are not meant; a blank inside is, and nothing behind it is dropped. */
+static void entries_of_a_list_keep_their_words(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_loads(f, NULL, NULL, "process.sources= a/b , c d  ,e");
+    assert_string_equal(f->v.sources[0], "a/b");
+    assert_string_equal(f->v.sources[1], "c d");
+    assert_string_equal(f->v.sources[2], "e");
+    assert_null(f->v.sources[3]);
 }
 
 static void print_can_be_loaded_again(void **state)
@@ -523,6 +541,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_values_are_refused_with_the_reason, setup, teardown),
         cmocka_unit_test_setup_teardown(what_must_be_given_is_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(numbers_have_units, setup, teardown),
+        cmocka_unit_test_setup_teardown(entries_of_a_list_keep_their_words, setup, teardown),
         cmocka_unit_test_setup_teardown(print_can_be_loaded_again, setup, teardown),
         cmocka_unit_test_setup_teardown(print_hides_a_sealed_secret, setup, teardown),
         cmocka_unit_test_setup_teardown(changes_are_told_apart, setup, teardown),
