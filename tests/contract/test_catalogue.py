@@ -16,7 +16,7 @@ CTL = ROOT / "worker" / "ctl"
 LITERAL = re.compile(r'"([a-z][a-z0-9]*(?:-[a-z0-9]+)*\.[a-z0-9]+(?:-[a-z0-9]+)*)"')
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 # Literals of the same form that are no codes: failure points, exchanges, queues and message types, settings and files.
-NO_CODES = re.compile(r'SN_FAILPOINT\(\s*"[^"]*"|#include[^\n]*|"(silver|contract|command|bulk)\.[^"]*"|'
+NO_CODES = re.compile(r'SN_FAILPOINT\([^;]*;|#include[^\n]*|"(silver|contract|command|bulk)\.[^"]*"|'
                       r'"(access|auth|coa|sql|credential|broker|redis|ledger)\.(secret|password|user)"|'
                       r'"basic\.nack"|"connection\.blocked"|UTC\("[^"]*"\)|"[^"]*\.(yaml|sql|lua|json|conf)"')
 # Errors of silverctl's own that end a command with a sentence of their own, whose "what to do" is in that sentence.
