@@ -430,6 +430,29 @@ static void every_want_keeps_the_contract(void **state)
     }
 }
 
+/* What the database holds is newer than the event: its sessions are the newer event's business, whatever is wanted. */
+static void a_newer_generation_in_the_database_stops_every_packet(void **state)
+{
+    static const enum sn_want_kind kinds[] = { SN_SINCE, SN_GONE };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct fixture f;
+        struct conform_run run;
+
+        setup(&f, kinds[i], "session", kinds[i] == SN_GONE);
+        add_session(&f.world, 7, "81a00010", NOW - 60000);
+        json_object_set_new(json_object_get(f.world.data, "fence"), "generation", json_integer(3));
+        carry(&f, &run);
+        assert_int_equal(run.end, CONFORM_STUCK);
+        assert_int_equal(run.verdict.class, SN_SUPERSEDED);
+        assert_string_equal(run.verdict.code, "radius-session.superseded");
+        assert_int_equal(f.world.packets, 0);
+        conform_run_fini(&run);
+        teardown(&f);
+    }
+}
+
 /* Answers whose members are missing, of another type, or out of range: never done, never a crash. */
 static void broken_answers_of_the_database_are_not_understood(void **state)
 {
@@ -478,6 +501,7 @@ int main(void)
         cmocka_unit_test(as_many_sessions_as_are_read_fit_into_one_list),
         cmocka_unit_test(login_is_looked_at_again_when_a_session_came_up_meanwhile),
         cmocka_unit_test(every_want_keeps_the_contract),
+        cmocka_unit_test(a_newer_generation_in_the_database_stops_every_packet),
         cmocka_unit_test(broken_answers_of_the_database_are_not_understood),
     };
     return cmocka_run_group_tests_name("radius-session", tests, NULL, NULL);
