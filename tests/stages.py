@@ -170,7 +170,7 @@ def stage_fuzz(options):
 
 def stage_mutants(options):
     """The code broken on purpose where unit tests shall notice: drivers. tests/mutants/run does it for all."""
-    answers = run_own(options, "mutants/run", "--drivers", "-j", os.cpu_count() or 2)
+    answers = run_own(options, "mutants/run", "--drivers")
     if answers is None:
         return Outcome(failed=1, note="the mutants could not be built or run")
     bad = [f"{one['name']} {one['result']}" for one in answers if one["result"] != "killed"]
