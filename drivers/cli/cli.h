@@ -17,7 +17,7 @@
  * (nothing can have happened, reading again is all there is to do).
  *
  * Verdict codes: cli.connect, cli.resolve, cli.closed, cli.timeout, cli.dead, cli.session-quota, cli.login-refused,
- * cli.lease, cli.unsafe-line, cli.unexpected-question, cli.reply-too-long, cli.mode, cli.save-unconfirmed, cli.option;
+ * cli.lease, cli.unsafe-line, cli.logged-out, cli.unexpected-question, cli.reply-too-long, cli.mode, cli.save-unconfirmed, cli.option;
  * ssh.host-key-unknown, ssh.host-key-changed, ssh.auth, ssh.auth-method, ssh.algorithms, ssh.handshake, ssh.channel.
  *
  * Never sends `undo idle-timeout` or its like: the device must free the login of a worker that died.

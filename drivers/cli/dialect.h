@@ -69,6 +69,7 @@ struct sn_cli_dialect {
     struct sn_cli_fault unknown_fault; /* a marker, but no row */
     const char *const *quota;     /* login texts: too many sessions */
     const char *const *refused;   /* login texts: wrong name or password */
+    const char *const *logged_out; /* last lines of a session that is over while the link is not: the device asks for the login again */
     const struct sn_cli_step *prepare; /* after login; refusals are tolerated */
     const char *logout;           /* sent until the device hangs up */
     struct sn_cli_step save;

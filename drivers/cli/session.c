@@ -31,7 +31,7 @@ struct session {
 
 const char sn_cli_enable_password[] = "enable password";
 
-enum talk { TALK_PROMPT, TALK_CLOSED, TALK_LATE, TALK_ASKED, TALK_LONG };
+enum talk { TALK_PROMPT, TALK_CLOSED, TALK_LATE, TALK_ASKED, TALK_LONG, TALK_LOGGED_OUT };
 
 bool sn_cli_line_safe(const char *line)
 {
@@ -76,6 +76,16 @@ static int send_text(struct session *s, const char *text, const char *enter, int
     return rc;
 }
 
+/* The device restarted behind a terminal server, or ended the session and not the link. Nothing is ever typed into a login in the middle. */
+static bool is_logged_out(const struct session *s)
+{
+    for (size_t i = 0; s->screen.host[0] != '\0' && s->dialect->logged_out[i] != NULL; i++) {
+        if (sn_cli_glob(s->dialect->logged_out[i], s->screen.line, s->screen.len))
+            return true;
+    }
+    return false;
+}
+
 /* Reads and answers until the prompt, or until something else ends it. */
 static enum talk listen_on(struct session *s, int64_t deadline_ms)
 {
@@ -85,6 +95,8 @@ static enum talk listen_on(struct session *s, int64_t deadline_ms)
         const char *answer;
         int64_t asked_at = 0;
 
+        if (is_logged_out(s))
+            return TALK_LOGGED_OUT;
         switch (sn_cli_screen_reached(&s->screen)) {
         case SN_CLI_PROMPT:
             return TALK_PROMPT;
@@ -133,7 +145,7 @@ static enum talk talk(struct session *s, const char *line, int64_t deadline_ms)
     return listen_on(s, deadline_ms);
 }
 
-/* Takes in what came unasked. -1: the peer hung up. */
+/* Takes in what came unasked. -1: the session is over. */
 static int take_in(struct session *s)
 {
     char buf[4096];
@@ -146,7 +158,7 @@ static int take_in(struct session *s)
             sn_cli_screen_begin(&s->screen, "");
     }
     (void)sn_cli_screen_reached(&s->screen);
-    return n < 0 ? -1 : 0;
+    return n < 0 || is_logged_out(s) ? -1 : 0;
 }
 
 /* Leaves a question that nobody expected. The session lives on only when the prompt comes back. */
@@ -175,6 +187,9 @@ static void settle(struct session *s, enum talk t, enum sn_class lost, struct sn
         return;
     case TALK_CLOSED:
         sn_verdict_set(verdict, lost, "cli.closed", "the connection ended before the answer to: %s", s->screen.command);
+        break;
+    case TALK_LOGGED_OUT:
+        sn_verdict_set(verdict, lost, "cli.logged-out", "the device asks for the login again, after: %s", s->screen.command);
         break;
     case TALK_LATE:
         sn_verdict_set(verdict, lost, "cli.timeout", "no prompt in time after: %s", s->screen.command);
@@ -269,10 +284,13 @@ void sn_cli_exchange(void *session, const struct sn_want *want, const struct sn_
         sn_verdict_set(&reply->verdict, SN_INVALID, "cli.unsafe-line", "a line with characters that no line may hold");
         return;
     }
+    reply->unsent = true;
     if (make_ready(s, op->mode, deadline_ms, unsent, reply) < 0)
         return;
     if (op->kind == SN_WRITE && !may_write(s, op->line, &reply->verdict))
         return;
+    (void)SN_FAILPOINT("cli.allowed", op->line);
+    reply->unsent = false;
     settle(s, talk(s, op->line, deadline_ms), SN_UNKNOWN, &reply->verdict);
     keep_text(s, reply);
     if (reply->text.failed && reply->verdict.class == SN_OK)

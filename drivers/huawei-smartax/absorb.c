@@ -345,7 +345,20 @@ static bool confirmed(const struct sn_op *op, const char *text)
     return op->verb == HW_ADD && strstr(text, "ONTID :") != NULL;
 }
 
-static void absorb_write(const struct sn_op *op, const char *text, json_t *memo, struct sn_verdict *ret)
+/* People want to know which profile. */
+static void name_profile(const struct sn_want *want, const struct sn_cli_fault *f, struct sn_verdict *ret)
+{
+    struct hw_want w;
+
+    if (hw_want_read(want, &w) < 0)
+        return;
+    if (strcmp(f->code, "huawei.line-profile-missing") == 0)
+        sn_verdict_arg(ret, "profile", w.line);
+    else if (strcmp(f->code, "huawei.service-profile-missing") == 0)
+        sn_verdict_arg(ret, "profile", w.service);
+}
+
+static void absorb_write(const struct sn_want *want, const struct sn_op *op, const char *text, json_t *memo, struct sn_verdict *ret)
 {
     char joined[256];
     const struct sn_cli_fault *f = sn_cli_judge(&hw_dialect, text, true, joined, sizeof(joined));
@@ -369,6 +382,7 @@ static void absorb_write(const struct sn_op *op, const char *text, json_t *memo,
     sn_verdict_set(ret, f->class == SN_OK ? SN_AGAIN : f->class, f->code, "%s: %s", op->line, joined);
     sn_verdict_arg(ret, "said", joined);
     sn_verdict_arg(ret, "line", op->line);
+    name_profile(want, f, ret);
 }
 
 void hw_absorb(const struct sn_want *want, const struct sn_op *op, const struct sn_reply *reply, void *have, json_t *memo,
@@ -379,5 +393,5 @@ void hw_absorb(const struct sn_want *want, const struct sn_op *op, const struct 
     if (op->kind == SN_READ)
         absorb_read(want, op, sn_buf_str(&reply->text), have, memo, ret);
     else
-        absorb_write(op, sn_buf_str(&reply->text), memo, ret);
+        absorb_write(want, op, sn_buf_str(&reply->text), memo, ret);
 }

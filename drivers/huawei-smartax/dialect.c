@@ -102,6 +102,7 @@ static const struct sn_cli_fault faults[] = {
 static const char *const quota[] = {"*Reenter times have reached the upper limit*", "*users has reached the upper limit*",
                                     "*many user*", NULL};
 static const char *const refused[] = {"*Username or password invalid*", NULL};
+static const char *const logged_out[] = {">>User name*:", ">>User password*:", NULL};
 
 /* Not `undo idle-timeout`: the device must free the login of a worker that died. */
 static const struct sn_cli_step steps[] = {
@@ -126,6 +127,7 @@ const struct sn_cli_dialect hw_dialect = {
     .unknown_fault = {"", SN_PERMANENT, HW_FAULT_OTHER, "huawei.unknown-failure"},
     .quota = quota,
     .refused = refused,
+    .logged_out = logged_out,
     .prepare = steps,
     .logout = "quit",
     .save = {"enable", "save"},

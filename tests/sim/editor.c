@@ -52,7 +52,11 @@ static void break_key(struct session *s)
 {
     s->line_len = 0;
     session_puts(s, "\r\n");
-    session_prompt(s);
+    if (s->phase == PHASE_LOGIN) {
+        session_ask_name(s);
+    } else {
+        session_prompt(s);
+    }
 }
 
 /* An alarm may come between the prompt and the echo of what is typed. */

@@ -6,7 +6,7 @@
 
 const char *const fault_kinds[] = {"cut_after_write", "cut_before", "silence", "busy", "flash_busy", "refuse_login",
                                    "quota", "unknown_text", "do_nothing", "slow", "alarm", "alarm_echo", "noise",
-                                   "save_never_completes", "save_cut", "refuse_connect", "half_open", NULL};
+                                   "save_never_completes", "save_cut", "refuse_connect", "half_open", "login_again", NULL};
 
 static bool known_kind(const char *kind)
 {

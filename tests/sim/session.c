@@ -369,12 +369,39 @@ static void on_late(struct timer *t)
     answer(s, &s->late);
 }
 
+void session_ask_name(struct session *s)
+{
+    s->phase = PHASE_LOGIN;
+    s->named = false;
+    s->line_len = 0;
+    session_puts(s, "\r\n\r\n>>User name:");
+}
+
+/* Nobody gets in here: whoever types a name and a password has guessed. */
+static void login_line(struct session *s)
+{
+    if (!s->named) {
+        s->named = s->line_len > 0;
+        s->line_len = 0;
+        session_puts(s, s->named ? ">>User password:" : ">>User name:");
+        return;
+    }
+    s->olt->count.login_failures++;
+    session_puts(s, "\r\n  Username or password invalid.");
+    session_ask_name(s);
+}
+
 static void on_run(struct timer *t)
 {
     struct session *s = SIM_OF(t, struct session, run_timer);
     struct olt *olt = s->olt;
     struct text out = {0};
     bool wrote = false;
+    if (fault_take(olt, "login_again", s->command_line) != NULL) {
+        olt_log(olt, s->number, s->command_line, "login");
+        session_ask_name(s);
+        return;
+    }
     const struct fault *silence = fault_take(olt, "silence", s->command_line);
     if (silence != NULL && !fault_flag(silence, "execute", false)) {
         olt_log(olt, s->number, s->command_line, "silent");
@@ -612,6 +639,8 @@ void session_enter(struct session *s)
         begin(s, s->command_line);
     } else if (s->phase == PHASE_SMART) {
         smart_answer(s);
+    } else if (s->phase == PHASE_LOGIN) {
+        login_line(s);
     } else if (strcasecmp(s->line, "y") == 0) {
         start_run(s);
     } else {

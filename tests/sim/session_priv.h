@@ -12,6 +12,7 @@ enum phase {
     PHASE_CONFIRM, /* a (y/n) question is open */
     PHASE_PAGER,   /* --- More --- */
     PHASE_BUSY,    /* a command runs; what is typed waits */
+    PHASE_LOGIN,   /* asks for name and password again */
     PHASE_DEAD     /* silent or closing */
 };
 
@@ -38,6 +39,7 @@ struct session {
     char include[80]; /* `| include TEXT` */
     bool no_more;     /* `| no-more` */
     bool asked;       /* the smart question was answered: re-echo the command */
+    bool named;       /* at a login: the password is next */
     struct timer run_timer, idle_timer;
     /* out */
     struct text page; /* output not yet shown */
@@ -64,6 +66,7 @@ void on_slow(struct timer *t);
 void session_pump(struct session *s);
 
 /* session.c */
+void session_ask_name(struct session *s); /* a login begins anew */
 void session_enter(struct session *s);   /* the line is complete */
 void session_restart_idle(struct session *s);
 /* Emits the alarm block of a fault. */

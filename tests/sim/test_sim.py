@@ -542,6 +542,24 @@ def test_refused_login_and_quota_fault(sim):
         console.login()
 
 
+def test_login_again_in_the_middle_of_a_session(sim):
+    sim.fault("login_again", match="^display version")
+    with sim.console() as console:
+        console.login()
+        console.runs("enable", "undo smart")
+        console.send("display version\r")
+        console.read_until(rb">>User name:$")
+        for key in ("\x03", "\r"):
+            console.send(key)
+            console.read_until(rb">>User name:$")
+        assert sim.ask("counters")["login_failures"] == 0
+        console.send("display version\r")
+        console.read_until(rb">>User password:$")
+        console.send("s3cret\r")
+        console.read_until(rb"Username or password invalid\.\r\n\r\n>>User name:$")
+    assert sim.ask("counters")["login_failures"] == 1
+
+
 def test_unknown_text_instead_of_the_answer(sim):
     sim.fault("unknown_text", match="^ont add", text="  Failure: Something nobody has seen")
     with sim.console() as console:

@@ -70,6 +70,9 @@ const struct sn_cause sn_causes[] = {
     { "cli.lease", N_("The worker lost its right to write to %{target} just before sending."),
       WAITS,
       ITSELF },
+    { "cli.logged-out", N_("%{target} asks for the login again in the middle of a session: it restarted, or somebody ended the session."),
+      MAYBE_DONE,
+      ITSELF },
     { "cli.login-refused", N_("%{target} refused user name or password."),
       N_("The gate of %{target} is closed, so that the account is not locked; its events wait."),
       RESUME },
@@ -290,7 +293,7 @@ const struct sn_cause sn_causes[] = {
     { "huawei.gem-missing", N_("The line profile has no such GEM port."),
       TARGET_AS_WAS,
       N_("Add the GEM port to the line profile, or correct the service's gemport; then let Odoo publish again.") },
-    { "huawei.line-profile-missing", N_("%{target} has no such line profile."),
+    { "huawei.line-profile-missing", N_("%{target} has no line profile %{profile}."),
       TARGET_AS_WAS,
       N_("Make the profile on %{target}, or correct the plan in the inventory; then let Odoo publish the "
          "contract's state again.") },
@@ -338,7 +341,7 @@ const struct sn_cause sn_causes[] = {
     { "huawei.service-port-taken", N_("The service-port's index was taken meanwhile."),
       MAYBE_DONE,
       ITSELF },
-    { "huawei.service-profile-missing", N_("%{target} has no such service profile."),
+    { "huawei.service-profile-missing", N_("%{target} has no service profile %{profile}."),
       TARGET_AS_WAS,
       N_("Make the profile on %{target}, or correct the plan in the inventory; then let Odoo publish the "
          "contract's state again.") },

@@ -32,6 +32,7 @@ enum sn_style sn_style_of(const char *word)
         { "acknowledged", SN_STYLE_WARN },
         { "progress", SN_STYLE_WARN },
         { "unknown", SN_STYLE_WARN },
+        { "not-sent", SN_STYLE_WARN },
         { "unreachable", SN_STYLE_WARN },
         { "transient-job", SN_STYLE_WARN },
         { "transient-device", SN_STYLE_WARN },

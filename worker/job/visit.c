@@ -140,6 +140,7 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
 
     v->op_started_ms = now;
     v->step->ops++;
+    reply->unsent = true;
     if (now >= v->deadline_ms) {
         sn_verdict_set(&reply->verdict, SN_TRANSIENT_DEVICE, "core.visit-deadline", "%s took longer than a visit may take",
                        v->step->target->id);
@@ -147,6 +148,7 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
     }
     if (sn_lane_session(v->t, v->deadline_ms, &reply->verdict) != 0)
         return;
+    reply->unsent = false;
     started = sn_clock_mono_ms(); /* of the exchange: a login takes nothing from its time */
     v->t->last_used_ms = started;
     deadline = started + v->step->driver->op_timeout_ms(v->step->target, op);
@@ -189,12 +191,23 @@ static void journal(struct visit *v, const struct sn_op *op, const char *said, s
         sn_job_journaled(v->job, id);
 }
 
+static bool is_unsent(const struct sn_reply *reply)
+{
+    return reply->unsent || reply->verdict.class == SN_LOST;
+}
+
+/* What the exec_log says of an exchange: of a write also that it did not leave, where somebody may look for it on the device. */
+static const char *verdict_word(const struct sn_op *op, const struct sn_reply *reply, const struct sn_verdict *verdict)
+{
+    return op->kind == SN_WRITE && is_unsent(reply) ? "not-sent" : sn_class_word(verdict->class);
+}
+
 /* A list of lines as sent and as answered. */
 static void after(void *arg, const struct sn_op *op, const struct sn_reply *reply, const struct sn_verdict *verdict)
 {
     struct visit *v = arg;
     struct sn_buf text = SN_BUF_INIT;
-    const char *said = verdict->class == SN_OK ? "ok" : sn_class_word(verdict->class);
+    const char *said = verdict_word(op, reply, verdict);
 
     sn_job_note(v->job, v->fleet, v->step->target->id, ">", op->line, "");
     if (reply->text.len > 0)
@@ -204,7 +217,7 @@ static void after(void *arg, const struct sn_op *op, const struct sn_reply *repl
     sn_job_note(v->job, v->fleet, v->step->target->id, "<", sn_buf_str(&text), said);
     if (verdict->class == SN_BUG && v->job->raw.len == 0 && reply->text.len > 0)
         sn_buf_add(&v->job->raw, reply->text.data, reply->text.len < RAW_MAX ? reply->text.len : RAW_MAX);
-    if (!v->job->dry && reply->verdict.class != SN_UNREACHABLE) {
+    if (!v->job->dry && ((op->kind == SN_WRITE && is_unsent(reply)) || reply->verdict.class != SN_UNREACHABLE)) {
         journal(v, op, said, &text);
         (void)SN_FAILPOINT(op->kind == SN_WRITE ? "write.answered" : "read.answered", op->line);
     }

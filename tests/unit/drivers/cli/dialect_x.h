@@ -27,12 +27,13 @@ static const struct sn_cli_fault x_faults[] = {
 };
 static const char *const x_quota[] = {"*upper limit*", NULL};
 static const char *const x_refused[] = {"*invalid login*", NULL};
+static const char *const x_logged_out[] = {">>User name:", NULL};
 static const struct sn_cli_step x_prepare[] = {{"enable", "undo smart"}, {NULL, NULL}};
 
 static const struct sn_cli_dialect x_dialect = {
     .name = "x", .newline = "\n", .modes = x_modes, .pager = "---- More*----", .pager_answer = " ", .questions = x_questions,
     .asyncs = x_asyncs, .repeat_head = "Command:", .markers = x_markers, .faults = x_faults,
-    .unknown_fault = {"", SN_PERMANENT, 0, "x.unknown"}, .quota = x_quota, .refused = x_refused, .prepare = x_prepare,
+    .unknown_fault = {"", SN_PERMANENT, 0, "x.unknown"}, .quota = x_quota, .refused = x_refused, .logged_out = x_logged_out, .prepare = x_prepare,
     .logout = "quit", .save = {"enable", "save"}, .save_done = "saved", .save_busy = "saving takes a while*",
 };
 

@@ -219,6 +219,7 @@ static void test_write_needs_the_lease(void **state)
     b.writes_allowed = 0;
     bench_send(&b, SN_WRITE, "enable", "reset all");
     answered(&b, SN_LOST, "cli.lease", "");
+    assert_true(b.reply.unsent);
     bench_send(&b, SN_READ, "enable", "display x"); /* a read needs none, and the session lives */
     answered(&b, SN_OK, "", "ok");
     b.writes_allowed = 0;
@@ -237,6 +238,7 @@ static void lost_after(enum sn_op_kind kind, const char *says, const char *code)
     OPEN(&b, steps);
     bench_send(&b, kind, "enable", "x y");
     answered(&b, SN_UNKNOWN, code, NULL);
+    assert_false(b.reply.unsent);
     assert_true(b.device.cut); /* at once: nothing that is queued may leave */
     bench_send(&b, SN_READ, "enable", "display x");
     answered(&b, SN_UNKNOWN, "cli.dead", "");
@@ -347,6 +349,25 @@ static void test_half_a_line_is_no_question(void **state)
     }
 }
 
+/* Behind a terminal server a device that restarts asks for the login again: nothing is typed into it, the session is over. */
+static void test_login_in_the_middle_ends_the_session(void **state)
+{
+    static const struct step login[] = {LOGIN}, steps[] = {LOGIN, {"x y\n", "x y\r\n\r\n>>User name:"}};
+    struct bench b = {0}, idle = {0};
+
+    (void)state;
+    OPEN(&b, steps);
+    bench_send(&b, SN_WRITE, "enable", "x y");
+    answered(&b, SN_UNKNOWN, "cli.logged-out", NULL);
+    assert_true(b.device.cut);
+    bench_end(&b);
+    OPEN(&idle, login);
+    sn_buf_adds(&idle.device.out, "\r\n\r\n>>User name:");
+    bench_send(&idle, SN_WRITE, "enable", "x y");
+    answered(&idle, SN_UNREACHABLE, "cli.dead", "");
+    bench_end(&idle);
+}
+
 static void test_unsolicited_text_is_drained_first(void **state)
 {
     static const struct step steps[] = {LOGIN, {"display x\n", "display x\r\nok\r\nHOST#"}};
@@ -362,6 +383,7 @@ static void test_unsolicited_text_is_drained_first(void **state)
     b.device.hung_up = true;
     bench_send(&b, SN_WRITE, "enable", "x y"); /* found out before anything is sent */
     answered(&b, SN_UNREACHABLE, "cli.dead", "");
+    assert_true(b.reply.unsent);
     assert_int_equal(sn_cli_idle(b.session), -1);
     bench_end(&b);
 }
@@ -508,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_mode_that_is_refused),
         cmocka_unit_test(test_unexpected_question),
         cmocka_unit_test(test_half_a_line_is_no_question),
+        cmocka_unit_test(test_login_in_the_middle_ends_the_session),
         cmocka_unit_test(test_unsolicited_text_is_drained_first),
         cmocka_unit_test(test_login_that_fails),
         cmocka_unit_test(test_legal_banner_and_missing_enable_password),
