@@ -38,5 +38,10 @@ int sn_error_prefix(struct sn_error *err, const char *fmt, ...)
 
 int sn_error_oom(struct sn_error *err)
 {
-    return sn_error_set(err, "process.out-of-memory", "out of memory");
+    return sn_error_set(err, SN_CODE_OOM, "out of memory");
+}
+
+bool sn_error_is_oom(const struct sn_error *err)
+{
+    return strcmp(err->code, SN_CODE_OOM) == 0;
 }

@@ -11,6 +11,7 @@
 #define SN_COMMON_BASE_ERROR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 #define SN_MUSTCHECK __attribute__((warn_unused_result))
 #define SN_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
@@ -32,5 +33,9 @@ int sn_error_prefix(struct sn_error *err, const char *fmt, ...) SN_PRINTF(2, 3);
 
 /* Out of memory, always the same words. Returns -1. */
 int sn_error_oom(struct sn_error *err);
+/* Was it memory, ours, and nobody else's fault? Then what was looked at has not been judged: it is to be tried again. */
+bool sn_error_is_oom(const struct sn_error *err);
+/* The code of sn_error_oom(), where a code stands alone. */
+#define SN_CODE_OOM "process.out-of-memory"
 
 #endif

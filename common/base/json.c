@@ -1,7 +1,133 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/json.h"
 
+#include <errno.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "common/base/clock.h"
+
+/* What jansson has allocated in the load that this thread is in. */
+struct loading {
+    jmp_buf out;
+    void **kept;
+    size_t n;
+    size_t cap;
+};
+static _Thread_local struct loading *loading;
+/* Did an allocation of jansson fail in this thread, since it was last set to false? */
+static _Thread_local bool ran_out;
+
+static int keep(struct loading *l, void *p)
+{
+    if (l->n == l->cap) {
+        size_t cap = l->cap > 0 ? l->cap * 2 : 64;
+        void **more = reallocarray(l->kept, cap, sizeof(*more));
+        if (more == NULL)
+            return -1;
+        l->kept = more;
+        l->cap = cap;
+    }
+    l->kept[l->n++] = p;
+    return 0;
+}
+
+static void *allocate(size_t size)
+{
+    struct loading *l = loading;
+    void *p = malloc(size);
+
+    ran_out = ran_out || p == NULL;
+    if (l != NULL && (p == NULL || keep(l, p) != 0)) {
+        free(p);
+        longjmp(l->out, 1);
+    }
+    return p;
+}
+
+static void release(void *p)
+{
+    struct loading *l = loading;
+
+    for (size_t i = l != NULL && p != NULL ? l->n : 0; i > 0; i--) { /* the youngest goes first, nearly always */
+        if (l->kept[i - 1] == p) {
+            l->kept[i - 1] = l->kept[--l->n];
+            break;
+        }
+    }
+    free(p);
+}
+
+/* Before main(), in every program that reads JSON. What jansson gives away is free()'s as before. */
+__attribute__((constructor)) static void watch_jansson(void)
+{
+    json_set_alloc_funcs(allocate, release);
+}
+
+/* json_loadb(), or json_loadf() when file is not NULL. */
+static json_t *load(const char *text, size_t len, FILE *file, size_t flags, json_error_t *ret_where)
+{
+    struct loading l = { .n = 0 };
+    json_t *volatile doc = NULL;
+
+    loading = &l;
+    if (setjmp(l.out) == 0) {
+        doc = file != NULL ? json_loadf(file, flags, ret_where) : json_loadb(text, len, flags, ret_where);
+        errno = 0;
+    } else {
+        for (size_t i = 0; i < l.n; i++)
+            free(l.kept[i]);
+        errno = ENOMEM;
+    }
+    loading = NULL;
+    free(l.kept);
+    return doc;
+}
+
+json_t *sn_json_load(const char *text, size_t len, size_t flags, json_error_t *ret_where)
+{
+    return load(text, len, NULL, flags, ret_where);
+}
+
+json_t *sn_json_load_file(const char *path, size_t flags, json_error_t *ret_where)
+{
+    FILE *file = fopen(path, "re");
+    json_t *doc;
+    int why;
+
+    if (file == NULL)
+        return NULL;
+    doc = load(NULL, 0, file, flags, ret_where);
+    why = errno;
+    (void)fclose(file);
+    errno = why;
+    return doc;
+}
+
+json_t *sn_json_deep_copy(const json_t *value)
+{
+    json_t *copy;
+
+    ran_out = false;
+    copy = json_deep_copy(value);
+    if (!ran_out)
+        return copy;
+    json_decref(copy);
+    return NULL;
+}
+
+char *sn_json_dumps(const json_t *value, size_t flags)
+{
+    char *text;
+
+    ran_out = false;
+    text = json_dumps(value, flags);
+    if (!ran_out)
+        return text;
+    free(text);
+    return NULL;
+}
 
 const char *sn_json_text(const json_t *object, const char *key)
 {

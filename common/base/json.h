@@ -11,6 +11,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* json_loadb() and json_load_file() that can be trusted when memory runs out: jansson 2.14's reader drops a byte of the string that it is in,
+ * reads on behind its end, or calls it a fault of the text. These give up what they have at once: NULL, and errno is ENOMEM; errno is
+ * 0 when the text is at fault, something else when the file cannot be read. New reference. */
+json_t *sn_json_load(const char *text, size_t len, size_t flags, json_error_t *ret_where);
+json_t *sn_json_load_file(const char *path, size_t flags, json_error_t *ret_where);
+
+/* json_deep_copy(), which leaves out members when memory runs out, and json_dumps(), which leaves out the names of some; these return NULL
+ * then. A new reference; a text to be freed. */
+json_t *sn_json_deep_copy(const json_t *value);
+char *sn_json_dumps(const json_t *value, size_t flags);
+
 const char *sn_json_text(const json_t *object, const char *key);  /* "" when there is none */
 int64_t sn_json_number(const json_t *object, const char *key);    /* 0 when there is none */
 int64_t sn_json_number_or(const json_t *object, const char *key, int64_t otherwise);

@@ -22,7 +22,7 @@ static void add_value(struct sn_buf *line, struct sn_redact *redact, const char 
         value = "-";
     sn_redact_apply(redact, &clean, value, strlen(value));
     sn_buf_add_escaped(&safe, sn_buf_str(&clean), clean.len);
-    p = sn_buf_str(&safe);
+    p = clean.failed || safe.failed ? "out of memory" : sn_buf_str(&safe);
     quote = json || *p == '\0' || strpbrk(p, " \"=\\") != NULL;
     if (quote)
         sn_buf_adds(line, "\"");

@@ -50,12 +50,20 @@ int sn_yaml_file_parse(const char *name, const char *area, const char *text, siz
     if (holds_nothing(text, len)) {
         file.doc = json_null();
         file.lines = json_object();
+        if (file.lines == NULL) {
+            sn_yaml_file_fini(&file);
+            return sn_error_oom(err);
+        }
         *ret = file;
         return 0;
     }
     if (sn_doc_load_yaml(text, len, &limits, &file.doc, &file.lines, err) == 0) {
         *ret = file;
         return 0;
+    }
+    if (sn_error_is_oom(err)) {
+        sn_yaml_file_fini(&file);
+        return -1;
     }
     (void)snprintf(cause, sizeof(cause), "%s", err->text);
     if (sscanf(cause, "line %u: %n", &line, &used) == 1 && used > 0)
@@ -83,7 +91,7 @@ int sn_yaml_file_read(const char *path, const char *area, struct sn_yaml_file *r
     if (ferror(f) != 0)
         (void)fail(err, area, "unreadable", path, strerrordesc_np(errno));
     else if (text.failed)
-        (void)fail(err, area, "syntax", path, "the file is too long");
+        (void)(text.len + sizeof(chunk) < limits.bytes_max ? sn_error_oom(err) : fail(err, area, "syntax", path, "the file is too long"));
     else
         rc = sn_yaml_file_parse(path, area, sn_buf_str(&text), text.len, ret, err);
     explicit_bzero(chunk, sizeof(chunk));

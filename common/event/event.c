@@ -36,6 +36,14 @@ static int refuse_own(struct reading *r, const struct sn_error *err)
     return refuse(r, true, err->code, "", err->text);
 }
 
+static int refuse_memory(struct reading *r)
+{
+    struct sn_error err;
+
+    (void)sn_error_oom(&err);
+    return refuse_own(r, &err);
+}
+
 /* Copies a name of the message into a refusal when every byte of it is harmless; such a name becomes part of a routing
  * key. */
 static void copy_safe(char *out, size_t size, const char *text, const char *allowed)
@@ -88,6 +96,8 @@ static int load(struct reading *r, const void *data, size_t len, const char *con
 
     if (sn_doc_load(data, len, format_of(data, len, content_type), &limits, &r->body, &err) == 0)
         return 0;
+    if (sn_error_is_oom(&err))
+        return refuse_own(r, &err);
     (void)snprintf(rule, sizeof rule, "%s, %s", err.code, err.text);
     return refuse(r, false, "event.syntax", "", rule);
 }
@@ -102,8 +112,12 @@ static int check_shape(struct reading *r)
 
     if (sn_schema_check(schema, r->body, &first))
         return 0;
+    if (first.out_of_memory)
+        return refuse_memory(r);
     if (sn_schema_check_known(schema, r->body, &other))
         return refuse(r, true, "event.unknown-field", first.path, first.rule);
+    if (other.out_of_memory)
+        return refuse_memory(r);
     return refuse(r, false, "event.shape", other.path, other.rule);
 }
 
@@ -297,7 +311,7 @@ int sn_event_read(const struct sn_event_policy *policy, const void *data, size_t
         goto refused;
     ev = calloc(1, sizeof *ev);
     if (ev == NULL) {
-        (void)refuse(&r, true, "memory", "", "out of memory");
+        (void)refuse_memory(&r);
         goto refused;
     }
     if (read_meaning(&r, ev) < 0)

@@ -54,7 +54,7 @@ struct sn_event {
  * it is a uuid, else uuid5 of the body's SHA-256; the rest may be empty). */
 struct sn_event_refusal {
     bool dead;
-    char code[SN_CODE_MAX]; /* event.syntax, event.shape, event.source, event.unknown-field, event.inline-secret … */
+    char code[SN_CODE_MAX]; /* SN_CODE_OOM = nobody has judged it: give it back; event.syntax, event.shape, event.source, event.unknown-field, event.inline-secret … */
     char path[256];
     char rule[128];
     char id[SN_UUID_TEXT_MAX];
@@ -88,7 +88,7 @@ const char *sn_event_routing_device(const json_t *body);
 /* Deterministic id of a follow-up: uuid5(parent, name) as RFC 4122 has it. */
 void sn_event_derive_id(const char *parent, const char *name, char out[SN_UUID_TEXT_MAX]);
 
-/* Canonical JSON (sorted keys, compact) hashed with BLAKE2b keyed by fleet_key, first 16 hex digits. */
-void sn_event_rev(const json_t *service, const unsigned char fleet_key[32], char out[SN_REV_MAX]);
+/* Canonical JSON (sorted keys, compact) hashed with BLAKE2b keyed by fleet_key, first 16 hex digits. Error: memory. */
+int sn_event_rev(const json_t *service, const unsigned char fleet_key[32], char out[SN_REV_MAX], struct sn_error *err) SN_MUSTCHECK;
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
 #include "common/event/event.h"
 #include "common/event/internal.h"
 
@@ -82,17 +83,18 @@ void sn_event_command_record(const char *id, char out[24])
     (void)snprintf(out, 24, "cmd-%s", hex);
 }
 
-void sn_event_rev(const json_t *service, const unsigned char fleet_key[32], char out[SN_REV_MAX])
+int sn_event_rev(const json_t *service, const unsigned char fleet_key[32], char out[SN_REV_MAX], struct sn_error *err)
 {
     unsigned char digest[32];
-    char *text = json_dumps(service, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = sn_json_dumps(service, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
 
     if (text == NULL)
-        abort(); /* no memory; two different services with one revision would be taken for the same */
+        return sn_error_oom(err);
     (void)crypto_generichash(digest, sizeof digest, (const unsigned char *)text, strlen(text), fleet_key, 32);
     (void)sodium_bin2hex(out, SN_REV_MAX, digest, 8);
     sodium_memzero(text, strlen(text));
     free(text);
+    return 0;
 }
 
 static const char *text_at(const json_t *object, const char *section, const char *name)

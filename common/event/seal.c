@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
+
 #include "common/event/internal.h"
 
 /* `*` = every element. */
@@ -181,7 +183,7 @@ static int hold_one(json_t *object, const char *name, const char *pointer, void 
     const struct holding *h = arg;
     const json_t *value = json_object_get(object, name);
     const char *reference = json_string_value(json_object_get(value, "$secret"));
-    struct sn_error unused;
+    struct sn_error err;
 
     (void)pointer;
     if (h->ev->secrets_n >= SN_EVENT_SECRETS_MAX)
@@ -190,9 +192,11 @@ static int hold_one(json_t *object, const char *name, const char *pointer, void 
         if (sn_secret_resolve_json(h->secrets, value, &h->ev->secrets[h->ev->secrets_n], h->err) < 0)
             return -1;
         h->ev->secrets_n++;
-    } else if (reference != NULL && strncmp(reference, "sealed:", 7) == 0 &&
-               sn_secret_resolve(h->secrets, reference, &h->ev->secrets[h->ev->secrets_n], &unused) == 0) {
-        h->ev->secrets_n++; /* one that does not open is the driver's to complain about */
+    } else if (reference != NULL && strncmp(reference, "sealed:", 7) == 0) {
+        if (sn_secret_resolve(h->secrets, reference, &h->ev->secrets[h->ev->secrets_n], &err) == 0)
+            h->ev->secrets_n++;
+        else if (sn_error_is_oom(&err)) /* one that does not open is the driver's to complain about */
+            return sn_error_oom(h->err);
     }
     return 0;
 }
@@ -204,22 +208,22 @@ int sn_event_hold_secrets(struct sn_event *ev, json_t *body, const struct sn_sec
     return visit_all(body, hold_one, &h);
 }
 
-/* What {"$secret": "sealed:…"} holds, as a json string; NULL when it is something else or does not open with our key
- * (then it stays as it is: the driver will say what is wrong with it). */
-static json_t *opened(const json_t *value, const struct sn_secret_store *secrets)
+/* *ret: what {"$secret": "sealed:…"} holds, as a json string; NULL when it is something else or does not open with our
+ * key (then it stays as it is: the driver will say what is wrong with it). -1: memory. */
+static int open_one(const json_t *value, const struct sn_secret_store *secrets, json_t **ret)
 {
     const char *reference = json_string_value(json_object_get(value, "$secret"));
     struct sn_secret secret = { 0 };
-    struct sn_error unused;
-    json_t *plain;
+    struct sn_error err;
 
+    *ret = NULL;
     if (reference == NULL || json_object_size(value) != 1 || strncmp(reference, "sealed:", 7) != 0)
-        return NULL;
-    if (sn_secret_resolve(secrets, reference, &secret, &unused) < 0)
-        return NULL;
-    plain = json_stringn(secret.data, secret.len);
+        return 0;
+    if (sn_secret_resolve(secrets, reference, &secret, &err) < 0)
+        return sn_error_is_oom(&err) ? -1 : 0;
+    *ret = json_stringn(secret.data, secret.len);
     sn_secret_fini(&secret);
-    return plain;
+    return *ret != NULL ? 0 : -1;
 }
 
 static int open_all(json_t *tree, const struct sn_secret_store *secrets)
@@ -231,7 +235,8 @@ static int open_all(json_t *tree, const struct sn_secret_store *secrets)
 
     for (size_t i = 0; json_is_array(tree) && i < json_array_size(tree); i++) {
         value = json_array_get(tree, i);
-        plain = opened(value, secrets);
+        if (open_one(value, secrets, &plain) < 0)
+            return -1;
         if (plain != NULL ? json_array_set_new(tree, i, plain) < 0 : open_all(value, secrets) < 0)
             return -1;
     }
@@ -239,7 +244,8 @@ static int open_all(json_t *tree, const struct sn_secret_store *secrets)
         return 0;
     json_object_foreach_safe(tree, next, name, value)
     {
-        plain = opened(value, secrets);
+        if (open_one(value, secrets, &plain) < 0)
+            return -1;
         if (plain != NULL ? json_object_set_new(tree, name, plain) < 0 : open_all(value, secrets) < 0)
             return -1;
     }
@@ -250,17 +256,16 @@ int sn_event_plain_rev(const json_t *part, const struct sn_event_policy *policy,
                        struct sn_error *err)
 {
     json_t *copy;
+    int rc;
 
-    if (policy->secrets == NULL) {
-        sn_event_rev(part, policy->fleet_key, out);
-        return 0;
-    }
-    copy = json_deep_copy(part);
+    if (policy->secrets == NULL)
+        return sn_event_rev(part, policy->fleet_key, out, err);
+    copy = sn_json_deep_copy(part);
     if (copy == NULL || open_all(copy, policy->secrets) < 0) {
         sn_event_wipe(copy);
         return sn_error_oom(err);
     }
-    sn_event_rev(copy, policy->fleet_key, out);
+    rc = sn_event_rev(copy, policy->fleet_key, out, err);
     sn_event_wipe(copy);
-    return 0;
+    return rc;
 }

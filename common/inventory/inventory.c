@@ -87,7 +87,8 @@ static int build(struct sn_yaml_file *file, const struct sn_schemas *schemas, st
     const json_t *entries;
 
     if (!sn_schema_check(sn_schemas_get(schemas, SN_SCHEMA_INVENTORY), file->doc, &violation))
-        return sn_yaml_file_fault(file, violation.path, err, "inventory.shape", "%s", violation.rule);
+        return violation.out_of_memory ? sn_error_oom(err) :
+               sn_yaml_file_fault(file, violation.path, err, "inventory.shape", "%s", violation.rule);
     inv = calloc(1, sizeof(*inv));
     if (inv == NULL)
         return sn_error_oom(err);

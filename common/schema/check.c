@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/base/json.h"
 #include "common/base/text.h"
 #include "common/schema/rules.h"
 
@@ -13,6 +14,8 @@
  * what any file of the permitted size needs. */
 #define CHECK_DEPTH_MAX 200
 #define CHECK_STEPS_MAX 50000000u
+
+static const char MEMORY[] = "memory"; /* a bound of its own: ours, not the instance's */
 
 struct check {
     const struct sn_schema *schema;
@@ -82,6 +85,7 @@ static bool broken(struct check *c, const struct place *at, const char *what)
 
     c->report = c->last_word;
     (void)violation(c, at, "limit %s", what);
+    c->report->out_of_memory = strcmp(what, MEMORY) == 0;
     c->report = report;
     c->broken = true;
     return false;
@@ -106,11 +110,13 @@ static bool matches(struct check *c, const pcre2_code *pattern, const char *text
     if (c->match == NULL)
         c->match = pcre2_match_data_create(1, NULL);
     if (c->match == NULL)
-        return broken(c, at, "memory");
+        return broken(c, at, MEMORY);
     rc = pcre2_match(pattern, (PCRE2_SPTR)text, len, 0, 0, c->match, c->schema->limits);
     if (rc >= 0)
         return true;
-    return rc == PCRE2_ERROR_NOMATCH ? false : broken(c, at, "pattern");
+    if (rc == PCRE2_ERROR_NOMATCH)
+        return false;
+    return broken(c, at, rc == PCRE2_ERROR_NOMEMORY ? MEMORY : "pattern");
 }
 
 static unsigned type_bits(const json_t *value)
@@ -144,7 +150,7 @@ static bool equal(struct check *c, const json_t *a, const json_t *b, const struc
 
 static void add_scalar(struct sn_buf *out, const json_t *value)
 {
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *text = sn_json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 
     sn_buf_adds(out, json_is_string(value) ? json_string_value(value) : text != NULL ? text : "?");
     free(text);
@@ -292,7 +298,7 @@ static bool check_name(struct check *c, const struct sn_node *rule, const char *
     bool ok;
 
     if (text == NULL)
-        return broken(c, here, "memory");
+        return broken(c, here, MEMORY);
     ok = check_node(c, rule, text, here);
     json_decref(text);
     return ok;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Turns a schema document into nodes; refuses whatever it does not understand. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
 #include "common/base/text.h"
 #include "common/schema/rules.h"
 
@@ -80,9 +82,9 @@ static int compile_pattern(struct compiler *c, const char *text, pcre2_code **re
         PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C | PCRE2_ALT_BSUX | PCRE2_NO_AUTO_CAPTURE;
 
     *ret = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL);
-    if (*ret == NULL)
-        return fault(c, "schema.pattern", "not a pattern: ", text);
-    return 0;
+    if (*ret == NULL && code == PCRE2_ERROR_HEAP_FAILED)
+        return sn_error_oom(c->err);
+    return *ret != NULL ? 0 : fault(c, "schema.pattern", "not a pattern: ", text);
 }
 
 static int by_name(const void *a, const void *b)
@@ -570,9 +572,12 @@ int sn_schema_compile(const char *text, size_t len, struct sn_schema **ret_schem
 
     if (schema == NULL)
         return sn_error_oom(err);
-    schema->document = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
+    schema->document = sn_json_load(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
     if (schema->document == NULL) {
-        (void)sn_error_set(err, "schema.syntax", "line %d: %s", where.line, where.text);
+        if (errno == ENOMEM)
+            (void)sn_error_oom(err);
+        else
+            (void)sn_error_set(err, "schema.syntax", "line %d: %s", where.line, where.text);
         goto failed;
     }
     schema->limits = pcre2_match_context_create(NULL);

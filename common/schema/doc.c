@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/schema/doc.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/base/json.h"
 #include "common/schema/doc_internal.h"
 
 json_t *sn_doc_integer(int64_t value, const char *where, struct sn_error *err)
@@ -166,10 +168,10 @@ static int load_json(const char *data, size_t len, const struct sn_doc_limits *l
     const struct step root = { 0 };
     json_error_t where;
     json_t *other = NULL;
-    json_t *doc = json_loadb(data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
+    json_t *doc = sn_json_load(data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
 
     if (doc == NULL)
-        return json_fault(&where, err);
+        return errno == ENOMEM ? sn_error_oom(err) : json_fault(&where, err);
     if (walk_value(&w, doc, &root, 0, &other) < 0) {
         json_decref(doc);
         return -1;

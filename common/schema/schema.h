@@ -23,6 +23,7 @@ struct sn_schema;
 struct sn_violation {
     char path[256]; /* JSON pointer into the instance, escaped for terminals */
     char rule[128]; /* keyword and what it demands: `maxLength 63`, `required serial`, `additionalProperties` */
+    bool out_of_memory; /* nothing is said of the instance: it could not be looked at */
 };
 
 /* text: the schema as JSON (embedded at build time, or a file). */

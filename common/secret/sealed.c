@@ -46,7 +46,8 @@ int sn_fleet_keys_load(const char *path, struct sn_fleet_keys **ret, struct sn_e
     int rc = -1;
 
     if (sn_secret_read_file(path, &file, err) != 0) {
-        (void)sn_error_set(err, "secret.fleet-key", "%s", err->text);
+        if (!sn_error_is_oom(err))
+            (void)sn_error_set(err, "secret.fleet-key", "%s", err->text);
         goto out;
     }
     if (decode_fleet_key(&file, key) != 0) {

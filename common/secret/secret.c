@@ -77,7 +77,11 @@ static int from_env(const struct sn_secret_store *s, const char *rest, struct sn
     if (value == NULL)
         return sn_error_set(err, "secret.missing", "the environment has no %s", rest);
     sn_buf_adds(out, value);
-    return out->failed ? sn_error_set(err, "secret.syntax", "%s is longer than %d bytes", rest, SECRET_MAX_BYTES) : 0;
+    if (!out->failed)
+        return 0;
+    if (strlen(value) <= SECRET_MAX_BYTES)
+        return sn_error_oom(err);
+    return sn_error_set(err, "secret.syntax", "%s is longer than %d bytes", rest, SECRET_MAX_BYTES);
 }
 
 static int check_file(const char *rest, struct sn_error *err)
@@ -100,6 +104,8 @@ static int from_file(const struct sn_secret_store *s, const char *rest, struct s
     char *real = realpath(rest, NULL);
     int rc;
 
+    if (real == NULL && errno == ENOMEM)
+        return sn_error_oom(err);
     if (real == NULL)
         return sn_error_set(err, "secret.missing", "file %s: %s", rest, strerrordesc_np(errno));
     if (s->file_root != NULL && !lies_below(real, s->file_root))

@@ -71,7 +71,7 @@ static int take_field(const char *field, const struct sn_buf *body, struct sn_bu
     int rc = -1;
 
     if (sn_doc_load(sn_buf_str(body), body->len, SN_DOC_JSON, &limits, &doc, &ignored) != 0)
-        return sn_error_set(err, "secret.unreachable", "Vault's answer is not JSON");
+        return sn_error_is_oom(&ignored) ? sn_error_oom(err) : sn_error_set(err, "secret.unreachable", "Vault's answer is not JSON");
     /* version 2 wraps the fields: {"data": {"data": {…}, "metadata": {…}}} */
     data = json_object_get(doc, "data");
     inner = json_object_get(data, "data");

@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "common/base/json.h"
 
 /* One statement, hence one snapshot. $1 user, $2 contract, $3 plan group, $4 suspend group, $5 address or NULL, $6 password or NULL.
  * Passwords are compared where they lie: no row's password leaves the database. */
@@ -320,7 +321,7 @@ static void read_user(struct sn_pg *pg, const struct sn_driver_env *env, const s
         sn_radius_verdict(&reply->verdict, &err, false);
     } else if ((text = sn_pg_text(&r, 0, 0)) != NULL) {
         sn_buf_adds(&reply->text, text);
-        reply->data = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        reply->data = sn_json_load(text, strlen(text), JSON_REJECT_DUPLICATES, NULL);
     }
     sn_pg_result_fini(&r);
     sn_secret_fini(&password);

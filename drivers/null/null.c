@@ -162,7 +162,7 @@ static int load(struct session *s)
 
     if (s->file[0] == '\0')
         return 0;
-    t = json_load_file(s->file, 0, NULL);
+    t = sn_json_load_file(s->file, 0, NULL);
     if (t == NULL && access(s->file, F_OK) == 0)
         return -1;
     json_decref(s->table);
@@ -173,13 +173,20 @@ static int load(struct session *s)
 static int store(struct session *s)
 {
     char next[300];
+    char *text;
+    FILE *file;
+    bool ok;
 
     if (s->file[0] == '\0')
         return 0;
     (void)snprintf(next, sizeof(next), "%s.next", s->file);
-    if (json_dump_file(s->table, next, JSON_INDENT(1) | JSON_SORT_KEYS) != 0 || rename(next, s->file) != 0)
-        return -1;
-    return 0;
+    text = sn_json_dumps(s->table, JSON_INDENT(1) | JSON_SORT_KEYS);
+    file = text != NULL ? fopen(next, "we") : NULL;
+    ok = file != NULL && fputs(text, file) >= 0;
+    if (file != NULL)
+        ok = fclose(file) == 0 && ok;
+    free(text);
+    return ok && rename(next, s->file) == 0 ? 0 : -1;
 }
 
 static void wait_latency(const struct session *s)

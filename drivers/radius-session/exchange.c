@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "common/base/json.h"
 #include "drivers/radius-session/session.h"
 #include "drivers/radius-session/udp.h"
 
@@ -43,7 +44,7 @@ static void read_sessions(struct ses_session *s, const struct sn_want *want, int
         sn_radius_verdict(&reply->verdict, &err, false);
     } else if ((text = sn_pg_text(&r, 0, 0)) != NULL) {
         sn_buf_adds(&reply->text, text);
-        reply->data = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        reply->data = sn_json_load(text, strlen(text), JSON_REJECT_DUPLICATES, NULL);
     }
     sn_pg_result_fini(&r);
 }

@@ -25,7 +25,12 @@ BANNED = {
     "rand": "sn_random_below", "tmpnam": "mkstemp", "mktemp": "mkstemp", "gmtime": "gmtime_r",
     "localtime": "localtime_r", "ctime": "strftime",
 }
-BANNED_IN_PRODUCT = {name: "strtol (a number that does not fit is undefined)" for name in ("atoi", "atol", "atoll")}
+BANNED_IN_PRODUCT = {
+    **{name: "strtol (a number that does not fit is undefined)" for name in ("atoi", "atol", "atoll")},
+    **{name: "sn_json_load (a string may lack a byte when memory ran out)" for name in ("json_loads", "json_loadb", "json_load_file")},
+    **{name: "sn_json_deep_copy (members may be missing when memory ran out)" for name in ("json_copy", "json_deep_copy")},
+    **{name: "sn_json_dumps (names may be missing when memory ran out)" for name in ("json_dumps", "json_dumpb", "json_dumpf", "json_dump_file")},
+}
 
 # A tree that other people build speaks of no machine but theirs.
 FORBIDDEN = (

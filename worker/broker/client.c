@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 
 struct sn_broker_client {
     struct sn_amqp link;
@@ -136,7 +137,7 @@ static int take_reply(const struct sn_amqp_event *ev, const char *correlation_id
         sn_amqp_copy(got, sizeof(got), ev->props->correlation_id);
     if (strcmp(got, correlation_id) != 0)
         return 0;
-    reply = json_loadb(ev->body, ev->len, JSON_REJECT_DUPLICATES, &why);
+    reply = sn_json_load(ev->body, ev->len, JSON_REJECT_DUPLICATES, &why);
     if (reply == NULL)
         return sn_error_set(err, "ctl.bad-reply", "the worker's reply is not JSON: %s", why.text);
     last = on_reply(arg, reply);
@@ -147,7 +148,7 @@ static int take_reply(const struct sn_amqp_event *ev, const char *correlation_id
 static struct sn_publication *request_of(const char *exchange, const char *routing_key, const json_t *request,
                                          struct sn_error *err)
 {
-    char *body = json_dumps(request, JSON_COMPACT);
+    char *body = sn_json_dumps(request, JSON_COMPACT);
     struct sn_publication *pub = body != NULL ? sn_publication_new(exchange, routing_key, body, strlen(body)) : NULL;
 
     if (pub == NULL) {

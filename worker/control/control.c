@@ -39,7 +39,7 @@ static void reply(struct question *q, const char *kind, bool last, json_t *body)
 {
     json_t *r = json_pack("{s:s, s:s, s:i, s:b, s:s, s:s, s:o}", "schema", "silver.ctl/1", "id", q->id, "seq", q->seq++, "last",
                           (int)last, "kind", kind, "worker", q->c->fleet->conf.worker, "body", body);
-    char *text = r != NULL ? json_dumps(r, JSON_COMPACT) : NULL;
+    char *text = r != NULL ? sn_json_dumps(r, JSON_COMPACT) : NULL;
     struct sn_publication *pub = text != NULL ? sn_publication_new("", q->reply_to, text, strlen(text)) : NULL;
 
     json_decref(r);
@@ -105,7 +105,7 @@ static void plan_done(void *arg, struct sn_job *job)
 static void ask_plan(struct question *q)
 {
     struct sn_fleet *fleet = q->c->fleet;
-    char *text = json_dumps(json_object_get(q->args, "event"), JSON_COMPACT);
+    char *text = sn_json_dumps(json_object_get(q->args, "event"), JSON_COMPACT);
     struct sn_event_refusal refusal = { 0 };
     struct sn_event *event = NULL;
     struct sn_job *job;
@@ -243,7 +243,7 @@ static void tell_ledger(struct sn_control *c, const struct sn_device *d, const s
     (void)json_object_set_new(m, "target", json_string(d->target->id));
     if (g->state == SN_GATE_OPEN)
         (void)json_object_set_new(m, "since", sn_json_new_time(sn_clock_wall_ms()));
-    text = json_dumps(m, JSON_COMPACT);
+    text = sn_json_dumps(m, JSON_COMPACT);
     json_decref(m);
     (void)snprintf(key, sizeof(key), "gate.%s", d->target->id);
     pub = text != NULL ? sn_publication_new("silver.results", key, text, strlen(text)) : NULL;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
 #include "worker/ctl/causes.h"
 
 size_t sn_cause_count(void)
@@ -39,7 +40,7 @@ static void add_argument(const json_t *args, const char *name, struct sn_buf *ou
         sn_buf_add_escaped(out, json_string_value(value), json_string_length(value));
         return;
     }
-    text = value != NULL && !json_is_null(value) ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    text = value != NULL && !json_is_null(value) ? sn_json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     if (text != NULL)
         sn_buf_add_escaped(out, text, strlen(text));
     else

@@ -121,7 +121,7 @@ int sn_cmd_device_test(struct sn_ctl *ctl, const struct sn_args *args, struct sn
     if (sn_ctl_target(ctl, args->words[0], &target, err) != 0 ||
         sn_ctl_ask_owner(ctl, target, "device-test", NULL, &answer, err) != 0)
         return -1;
-    document = json_deep_copy(answer);
+    document = sn_json_deep_copy(answer);
     json_decref(answer);
     (void)json_object_set_new(document, "device", json_string(target->id));
     ok = sn_json_true(document, "ok");
@@ -151,7 +151,7 @@ int sn_cmd_device_record(struct sn_ctl *ctl, const struct sn_args *args, struct 
     if (sn_ctl_target(ctl, args->words[0], &target, err) != 0 ||
         sn_ctl_ask_owner(ctl, target, "device-record", NULL, &answer, err) != 0)
         return -1;
-    document = json_deep_copy(answer);
+    document = sn_json_deep_copy(answer);
     json_decref(answer);
     (void)json_object_set_new(document, "device", json_string(target->id));
     return sn_ctl_answer(ctl, "device-record", document, view_record, err);
@@ -191,7 +191,7 @@ static int64_t parse_until(const char *text, int64_t now_ms)
 /* The ledger's copy: a flush of Redis must not reopen the device. */
 static int publish_gate(struct sn_ctl *ctl, const struct sn_target *target, const json_t *gate, struct sn_error *err)
 {
-    json_t *message = json_deep_copy(gate);
+    json_t *message = sn_json_deep_copy(gate);
     struct sn_broker_client *broker;
     struct sn_publication *pub;
     char key[96];
@@ -201,7 +201,7 @@ static int publish_gate(struct sn_ctl *ctl, const struct sn_target *target, cons
     (void)json_object_set_new(message, "uid", json_string(target->uid));
     (void)json_object_set_new(message, "target", json_string(target->id));
     (void)snprintf(key, sizeof(key), "gate.%s", target->id);
-    body = json_dumps(message, JSON_COMPACT);
+    body = sn_json_dumps(message, JSON_COMPACT);
     json_decref(message);
     if (body == NULL)
         return sn_error_oom(err);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/base/text.h"
 #include "common/event/event.h"
 #include "common/schema/doc.h"
@@ -247,7 +248,7 @@ int sn_cmd_publish(struct sn_ctl *ctl, const struct sn_args *args, struct sn_err
 /* The owner's answer in the shape of ctl/v1, with the number of changes and what we know of the event. */
 static json_t *plan_document(const struct message *m, const json_t *answer)
 {
-    json_t *plan = json_deep_copy(answer), *target, *change;
+    json_t *plan = sn_json_deep_copy(answer), *target, *change;
     json_int_t changes = 0;
     size_t i, k;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 
 /* ---- connections ---- */
 
@@ -142,7 +143,7 @@ static int print_json(const char *output, json_t *document, struct sn_error *err
 
     if (json_object_set_new(document, "schema", json_string("silver.ctl/1")) != 0 ||
         json_object_set_new(document, "output", json_string(output)) != 0 ||
-        (text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS)) == NULL)
+        (text = sn_json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS)) == NULL)
         return sn_error_oom(err);
     failed = puts(text) == EOF;
     free(text);

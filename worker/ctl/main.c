@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "worker/ctl/conf.h"
 #include "worker/ctl/ctl.h"
 
@@ -114,7 +115,7 @@ static int fail(const struct sn_line *line, const struct sn_error *err)
     if (line->json) {
         document = json_pack("{s:s, s:s, s:s, s:s, s:i}", "schema", "silver.ctl/1", "output", "error", "code",
                              err->code, "text", err->text, "exit", code);
-        text = document != NULL ? json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+        text = document != NULL ? sn_json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         if (text != NULL)
             (void)puts(text);
         free(text);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/json.h"
+
 /* The database makes the documents: worker/ctl/sql. */
 extern const char sn_embed_worker_ctl_sql_candidates_sql[];
 extern const char sn_embed_worker_ctl_sql_contract_names_sql[];
@@ -34,7 +36,7 @@ static int ask(struct sn_pg *pg, const char *sql, size_t n, const char *const pa
         return sn_error_prefix(err, "ledger");
     }
     if (sn_pg_text(&rows, 0, 0) != NULL) {
-        *ret = json_loads(sn_pg_text(&rows, 0, 0), JSON_DECODE_ANY, &why);
+        *ret = sn_json_load(sn_pg_text(&rows, 0, 0), strlen(sn_pg_text(&rows, 0, 0)), JSON_DECODE_ANY, &why);
         if (*ret == NULL)
             rc = sn_error_set(err, "ledger.unreadable", "the ledger answered what is no JSON: %s", why.text);
     }

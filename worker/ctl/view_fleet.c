@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/json.h"
+
 #include "worker/ctl/view.h"
 
 /* "CLOSED unreachable since 22:14 (no route), try 04:13" */
@@ -245,7 +247,7 @@ static void topology_rows(struct sn_table *t, const char *kind, const json_t *ob
 
     json_array_foreach (objects, i, object) {
         struct sn_buf words = SN_BUF_INIT;
-        json_t *rest = json_copy(object);
+        json_t *rest = sn_json_deep_copy(object);
 
         (void)json_object_del(rest, "name");
         (void)json_object_del(rest, "arguments");

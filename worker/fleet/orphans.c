@@ -141,7 +141,7 @@ static void take_entry(void *arg, const json_t *entry)
 static void hand_over(struct sn_orphans *o, struct batch *b, const char *device_id)
 {
     char key[160];
-    char *text = json_dumps(b->result, JSON_COMPACT);
+    char *text = sn_json_dumps(b->result, JSON_COMPACT);
     struct sn_publication *pub;
 
     (void)snprintf(key, sizeof(key), "progress.%s", device_id);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
+
 #include "worker/fleet/redis.h"
 
 extern const char sn_embed_worker_fleet_lua_whole_lua[];
@@ -70,7 +72,7 @@ int sn_store_restore(struct sn_store *s, const char *owner, int64_t generation, 
         char *text;
         if (n == SN_REDIS_ARGS)
             break;
-        text = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
+        text = sn_json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
         if (text == NULL) {
             (void)sn_error_oom(err);
             goto out;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "worker/fleet/redis.h"
 
 #define EVENT_TTL_S (30 * 24 * 3600)
@@ -255,6 +256,7 @@ int sn_store_look(struct sn_store *s, const char *owner, const char *uid, const 
     json_t *rivals = json_array();
     redisReply *r;
     const char *record;
+    bool whole;
 
     if (rivals == NULL)
         return sn_error_oom(err);
@@ -268,10 +270,18 @@ int sn_store_look(struct sn_store *s, const char *owner, const char *uid, const 
         return -1;
     }
     record = sn_redis_text(r, 0);
-    *ret_record = record[0] != '\0' ? json_loads(record, 0, NULL) : NULL;
-    for (size_t i = 1; i < r->elements; i++)
-        (void)json_array_append_new(rivals, json_string(sn_redis_text(r, i)));
+    *ret_record = record[0] != '\0' ? sn_json_load(record, strlen(record), 0, NULL) : NULL;
+    /* a record that cannot be read is not "none": old places would stay, and rivals be overwritten */
+    whole = *ret_record != NULL || record[0] == '\0';
+    for (size_t i = 1; i < r->elements && whole; i++)
+        whole = json_array_append_new(rivals, json_string(sn_redis_text(r, i))) == 0;
     freeReplyObject(r);
+    if (!whole) {
+        json_decref(*ret_record);
+        *ret_record = NULL;
+        json_decref(rivals);
+        return sn_error_oom(err);
+    }
     *ret_rivals = rivals;
     return 0;
 }
@@ -282,6 +292,7 @@ int sn_store_records(struct sn_store *s, const char *owner, json_t **ret, struct
     struct sn_redis_args a = { 0 };
     json_t *all = json_object();
     redisReply *r;
+    bool whole = true;
 
     if (all == NULL)
         return sn_error_oom(err);
@@ -292,12 +303,17 @@ int sn_store_records(struct sn_store *s, const char *owner, json_t **ret, struct
         json_decref(all);
         return -1;
     }
-    for (size_t i = 0; i + 1 < r->elements; i += 2) {
+    for (size_t i = 0; i + 1 < r->elements && whole; i += 2) {
         const char *field = sn_redis_text(r, i);
+        const char *text = sn_redis_text(r, i + 1);
         if (strncmp(field, "t:", 2) == 0)
-            (void)json_object_set_new(all, field + 2, json_loads(sn_redis_text(r, i + 1), 0, NULL));
+            whole = json_object_set_new(all, field + 2, sn_json_load(text, strlen(text), 0, NULL)) == 0;
     }
     freeReplyObject(r);
+    if (!whole) { /* a place that is missing here would never be cleaned */
+        json_decref(all);
+        return sn_error_oom(err);
+    }
     *ret = all;
     return 0;
 }
@@ -313,7 +329,7 @@ int sn_store_step(struct sn_store *s, const struct sn_step_ask *ask, enum sn_ste
     struct sn_redis_key e = sn_redis_key("e", ask->event);
     struct claim_keys k = claim_keys_of(ask->uid, ask->claims);
     struct sn_redis_args a = { 0 };
-    char *record = json_dumps(ask->record, JSON_COMPACT | JSON_SORT_KEYS);
+    char *record = sn_json_dumps(ask->record, JSON_COMPACT | JSON_SORT_KEYS);
     redisReply *r;
     int what;
 
@@ -404,7 +420,7 @@ int sn_store_record(struct sn_store *s, const char *owner, int64_t generation, c
     struct sn_redis_key c = sn_redis_key("c", owner);
     struct claim_keys k = claim_keys_of(uid, unclaim);
     struct sn_redis_args a = { 0 };
-    char *text = record != NULL ? json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS) : strdup("");
+    char *text = record != NULL ? sn_json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS) : strdup("");
     redisReply *r;
 
     if (text == NULL)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
 #include "worker/fleet/redis.h"
 
 static redisReply *ask(struct sn_store *s, const char *verb, const char *kind, const char *name, struct sn_error *err)
@@ -84,7 +85,7 @@ static int add_worker(struct sn_store *s, const char *worker, json_t *workers, s
     if (r == NULL)
         return -1;
     if (r->str != NULL) {
-        session = json_loads(r->str, 0, NULL);
+        session = sn_json_load(r->str, strlen(r->str), 0, NULL);
         if (!json_is_object(session)) {
             json_decref(session);
             session = json_object();

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
+
 /* Write lists asked for in this call, as hashes: enough to see a repetition, small enough to keep. */
 #define LISTS_MAX 16
 /* A link that dies so often in one call is taken for one that is down. */
@@ -84,7 +86,7 @@ static bool carry(struct run *r, const struct sn_op *op, struct sn_verdict *ret)
     }
     r->io->exchange(r->io->arg, r->want, op, &reply);
     if (reply.verdict.class == SN_OK || (reply.verdict.class == SN_UNKNOWN && op->kind == SN_WRITE)) {
-        memo_before = json_deep_copy(r->memo);
+        memo_before = sn_json_deep_copy(r->memo);
         r->driver->absorb(r->want, op, &reply, r->have, r->memo, ret);
     }
     if (reply.verdict.class != SN_OK)

@@ -284,6 +284,12 @@ static void delivered(void *arg, struct sn_delivery *delivery)
     if (sn_event_read(&fleet->policy, delivery->body, delivery->len, delivery->content_type, delivery->message_id, &event,
                       &refusal) != 0)
         event = NULL;
+    if (event == NULL && strcmp(refusal.code, SN_CODE_OOM) == 0) {
+        sn_log(fleet->log, SN_LOG_ERROR, "job", "no memory to read a message: given back", "queue", delivery->queue, NULL);
+        sn_delivery_free(delivery);
+        sn_consumer_nack(fleet->consumer, link, tag);
+        return;
+    }
     job = sn_job_new(delivery, event, fleet->inventory, fleet->log);
     if (job == NULL) {
         sn_consumer_nack(fleet->consumer, link, tag); /* no memory: the broker keeps it */

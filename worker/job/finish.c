@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "common/base/json.h"
 #include "worker/job/publish.h"
 #include "worker/job/result.h"
 #include "worker/metrics.h"
@@ -175,7 +176,7 @@ void sn_finish(struct sn_lane_thread *t, struct sn_job *job, const char *outcome
 void sn_finish_stored(struct sn_lane_thread *t, struct sn_job *job, char *stored)
 {
     struct sn_fleet *fleet = sn_lane_fleet(t->lane);
-    json_t *r = json_loads(stored, 0, NULL);
+    json_t *r = sn_json_load(stored, strlen(stored), 0, NULL);
     const char *outcome = json_string_value(json_object_get(r, "outcome"));
 
     sn_finish_tell_run(fleet, job); /* a stored result has no transcript: what this run said to devices would be nowhere */
@@ -195,7 +196,7 @@ void sn_finish_tell_unsaved(struct sn_lane_thread *t, struct sn_job *job, const 
 
 struct sn_publication *sn_finish_copy(const struct sn_job *job, const char *exchange, const char *key)
 {
-    char *body = json_dumps(job->event->body, JSON_COMPACT);
+    char *body = sn_json_dumps(job->event->body, JSON_COMPACT);
     struct sn_publication *pub = body != NULL ? sn_publication_new(exchange, key, body, strlen(body)) : NULL;
 
     if (pub == NULL)
@@ -285,7 +286,7 @@ void sn_finish_follow_ups(struct sn_lane_thread *t, struct sn_job *job, const st
                          "contract.cleanup", "parent", ev->id, "occurred_at", when, "generation", (json_int_t)ev->generation,
                          "source", json_object_get(ev->body, "source"), "contract", json_object_get(ev->body, "contract"),
                          "cleanup", "device", target->id, "uid", target->uid, "keys", follow->v[i].keys);
-        text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+        text = body != NULL ? sn_json_dumps(body, JSON_COMPACT) : NULL;
         json_decref(body);
         (void)snprintf(key, sizeof(key), "contract.cleanup.%s", target->id);
         pub = text != NULL ? sn_publication_new("silver.events", key, text, strlen(text)) : NULL;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "common/base/json.h"
+
 static const char *aspect_of(const json_t *item)
 {
     const char *s = json_string_value(json_object_get(item, "aspect"));
@@ -24,7 +26,7 @@ static json_t *base_of(const json_t *old, const struct sn_record_who *who, const
     (void)json_object_set_new(r, "epoch", json_integer(who->epoch));
     (void)json_object_set_new(r, "run", json_integer(who->run));
     (void)json_object_set_new(r, "created_here", fresh ? json_string(who->event) : json_null());
-    (void)json_object_set_new(r, "memo", memo != NULL ? json_deep_copy(memo) : json_object());
+    (void)json_object_set_new(r, "memo", memo != NULL ? sn_json_deep_copy(memo) : json_object());
     (void)json_object_set_new(r, "memo_rev", json_string(who->rev));
     (void)json_object_set_new(r, "keys", json_array());
     return r;
@@ -129,5 +131,5 @@ json_t *sn_record_memo(const json_t *record, const char *rev)
 
     if (of == NULL || strcmp(of, rev) != 0 || !json_is_object(memo))
         return json_object();
-    return json_deep_copy(memo);
+    return sn_json_deep_copy(memo);
 }

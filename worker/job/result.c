@@ -238,7 +238,7 @@ static void add_letter(json_t *r, const struct sn_job *job, const struct sn_flee
 
     /* of an accepted event the form whose inline secrets are sealed; of a refused message the bytes as they came */
     if (job->event != NULL) {
-        clean = json_dumps(job->event->body, JSON_COMPACT);
+        clean = sn_json_dumps(job->event->body, JSON_COMPACT);
         body = clean;
         len = clean != NULL ? strlen(clean) : 0;
     }
@@ -294,7 +294,7 @@ char *sn_result_text(const struct sn_job *job, const struct sn_fleet *fleet, con
     set(r, "truncated", json_boolean(job->entries_cut));
     if (say->letter)
         add_letter(r, job, fleet);
-    text = json_dumps(r, JSON_COMPACT);
+    text = sn_json_dumps(r, JSON_COMPACT);
     json_decref(r);
     return text;
 }
@@ -305,7 +305,7 @@ char *sn_result_stored(const struct sn_job *job, const struct sn_fleet *fleet, c
     char *text;
 
     set(r, "log", json_null());
-    text = json_dumps(r, JSON_COMPACT);
+    text = sn_json_dumps(r, JSON_COMPACT);
     if (text != NULL && strlen(text) > STORED_MAX) {
         /* What the targets hold can be read again. The records stay whatever their size: when this process dies before the whole result is
          * confirmed, the stored one is the only one that the ledger gets. */
@@ -317,7 +317,7 @@ char *sn_result_stored(const struct sn_job *job, const struct sn_fleet *fleet, c
             set(t, "reality", json_null());
         }
         free(text);
-        text = json_dumps(r, JSON_COMPACT);
+        text = sn_json_dumps(r, JSON_COMPACT);
     }
     json_decref(r);
     return text;

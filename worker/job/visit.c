@@ -219,7 +219,10 @@ static void after(void *arg, const struct sn_op *op, const struct sn_reply *repl
         sn_buf_add(&v->job->raw, reply->text.data, reply->text.len < RAW_MAX ? reply->text.len : RAW_MAX);
     if (!v->job->dry && ((op->kind == SN_WRITE && is_unsent(reply)) || reply->verdict.class != SN_UNREACHABLE)) {
         journal(v, op, said, &text);
-        (void)SN_FAILPOINT(op->kind == SN_WRITE ? "write.answered" : "read.answered", op->line);
+        if (op->kind == SN_WRITE)
+            (void)SN_FAILPOINT("write.answered", op->line);
+        else
+            (void)SN_FAILPOINT("read.answered", op->line);
     }
     sn_buf_fini(&text);
 }

@@ -2,8 +2,10 @@
 #include "worker/sink/restore.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 
 /* Unix milliseconds, as the fleet counts. */
 #define MS(column) "(extract(epoch FROM " column ") * 1000)::bigint"
@@ -33,7 +35,8 @@ static int give_contract(const struct sn_pg_result *rows, size_t i, const struct
                          struct sn_error *err)
 {
     json_error_t why;
-    json_t *records = json_loads(text_of(rows, i, 6), 0, &why);
+    const char *text = text_of(rows, i, 6);
+    json_t *records = sn_json_load(text, strlen(text), 0, &why);
     int rc;
 
     if (records == NULL)

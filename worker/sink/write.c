@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/schema/doc.h"
 
 /* A result holds up to 64 kB of transcript and a sealed event of up to 64 kB; escapes may double both. */
@@ -33,6 +34,8 @@ int sn_sink_read(const struct sn_schema *schema, const struct sn_sink_message *m
         return -1;
     if (!sn_schema_check_known(schema, doc, &violation)) {
         json_decref(doc);
+        if (violation.out_of_memory)
+            return sn_error_oom(err);
         return sn_error_set(err, "result.shape", "%s: %s", violation.path, violation.rule);
     }
     *ret = doc;
@@ -86,7 +89,7 @@ static int keep_aside(struct sn_pg *pg, const struct sn_sink_message *message, c
 /* [{"k": device, "m": message}, …] */
 static int send_batch(struct sn_pg *pg, json_t *batch, int timeout_ms, struct sn_pg_error *pgerr)
 {
-    char *text = json_dumps(batch, JSON_COMPACT);
+    char *text = sn_json_dumps(batch, JSON_COMPACT);
     int rc;
 
     if (text == NULL) {
@@ -135,6 +138,8 @@ static int sort_out(struct sn_pg *pg, const struct sn_schema *schema, const stru
         json_t *doc = NULL;
 
         if (sn_sink_read(schema, &messages[i], &doc, &why) != 0) {
+            if (sn_error_is_oom(&why))
+                return sn_error_oom(err); /* nobody has judged it: it comes again */
             (*bad)++;
             if (keep_aside(pg, &messages[i], &why, timeout_ms, err) != 0)
                 return -1;
