@@ -133,6 +133,22 @@ void sn_fleet_gate_failure(struct sn_fleet *fleet, struct sn_device *d, const ch
     sn_fleet_update_consuming(fleet, d);
 }
 
+void sn_fleet_probe_failed(struct sn_fleet *fleet, struct sn_device *d, const struct sn_verdict *cause)
+{
+    bool news;
+
+    if (cause->class == SN_AUTH) {
+        sn_fleet_gate_closed(fleet, d, cause);
+        return;
+    }
+    (void)pthread_mutex_lock(&d->lock);
+    news = sn_gate_probe_failed(&d->gate, &fleet->conf.gate, cause->code, cause->text, cause->class == SN_TRANSIENT_DEVICE,
+                                sn_clock_mono_ms(), sn_random_below(1000));
+    (void)pthread_mutex_unlock(&d->lock);
+    if (news)
+        sn_log(fleet->log, SN_LOG_WARN, "gate", "closed still", "device", d->target->id, "code", cause->code, "why", cause->text, NULL);
+}
+
 void sn_fleet_gate_opened(struct sn_fleet *fleet, struct sn_device *d, const char *why)
 {
     (void)pthread_mutex_lock(&d->lock);

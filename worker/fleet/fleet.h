@@ -85,5 +85,7 @@ void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *device, cons
 /* A job failed for good; closes the gate when it was one equal failure too many. */
 void sn_fleet_gate_failure(struct sn_fleet *fleet, struct sn_device *device, const char *code, const char *contract);
 void sn_fleet_gate_opened(struct sn_fleet *fleet, struct sn_device *device, const char *why);
+/* The probe of a closed gate failed: asked again later, or only after a person has looked. */
+void sn_fleet_probe_failed(struct sn_fleet *fleet, struct sn_device *device, const struct sn_verdict *cause);
 
 #endif

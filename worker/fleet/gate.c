@@ -34,29 +34,61 @@ static void say(struct sn_gate *g, const char *code, const char *why, const char
     g->until_ms = 0;
 }
 
-bool sn_gate_close(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *why, bool busy, int64_t now_mono_ms,
-                   int64_t now_wall_ms, unsigned random)
+/* A gate that is closed says its newest cause, and since when it is closed. True when the cause is another. */
+static bool say_newest(struct sn_gate *g, const char *code, const char *why)
 {
-    bool news = g->state == SN_GATE_OPEN || strcmp(g->code, code) != 0;
-    int64_t since_ms = g->state == SN_GATE_OPEN ? now_wall_ms : g->since_ms;
+    if (strcmp(g->code, code) == 0)
+        return false;
+    say(g, code, why, "", g->since_ms);
+    return true;
+}
+
+static void plan_probe(struct sn_gate *g, const struct sn_gate_conf *conf, bool busy, int64_t now_mono_ms, unsigned random)
+{
     int64_t longest = busy && conf->probe_busy_ms < conf->probe_max_ms ? conf->probe_busy_ms : conf->probe_max_ms;
     int64_t delay = conf->probe_min_ms;
 
-    if (g->state == SN_GATE_PERSON)
-        return false;
     for (int i = 0; i < g->failures && delay < longest; i++)
         delay *= 2;
     if (delay > longest)
         delay = longest;
     /* +-25 %: devices that went down together are not probed together */
     delay = delay * (750 + random % 500) / 1000;
-    if (news)
-        say(g, code, why, "", since_ms);
-    g->state = SN_GATE_PROBING;
     g->probe_at_ms = now_mono_ms + delay;
     if (g->failures < 30)
         g->failures++;
-    return news;
+}
+
+bool sn_gate_close(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *why, bool busy, int64_t now_mono_ms,
+                   int64_t now_wall_ms, unsigned random)
+{
+    if (g->state == SN_GATE_PERSON)
+        return false;
+    if (g->state == SN_GATE_PROBING)
+        return say_newest(g, code, why);
+    say(g, code, why, "", now_wall_ms);
+    g->state = SN_GATE_PROBING;
+    g->trial = false;
+    plan_probe(g, conf, busy, now_mono_ms, random);
+    return true;
+}
+
+bool sn_gate_probe_failed(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *why, bool busy,
+                          int64_t now_mono_ms, unsigned random)
+{
+    if (g->state != SN_GATE_PROBING)
+        return false;
+    g->trial = true;
+    plan_probe(g, conf, busy, now_mono_ms, random);
+    return say_newest(g, code, why);
+}
+
+bool sn_gate_take_trial(struct sn_gate *g)
+{
+    bool may = g->state == SN_GATE_PROBING && g->trial;
+
+    g->trial = false;
+    return may;
 }
 
 bool sn_gate_close_person(struct sn_gate *g, const char *code, const char *why, const char *by, int64_t until_ms,

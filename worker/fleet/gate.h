@@ -34,7 +34,8 @@ struct sn_gate {
     int64_t since_ms;       /* wall clock */
     int64_t until_ms;       /* wall clock; a person's pause may end by itself; 0 = no end */
     int64_t probe_at_ms;    /* monotonic */
-    int failures;           /* closings since the last success: backoff */
+    int failures;           /* closings and failed probes since the last success: backoff */
+    bool trial;             /* a probe failed: one job may ask for itself, for not every target answers a made-up question */
     char last_code[SN_CODE_MAX]; /* brake: last terminal failure */
     char last_contract[64];
     int equal;
@@ -46,13 +47,18 @@ bool sn_gate_may_save(const struct sn_gate *g);
 /* A probe is due. */
 bool sn_gate_probe_due(const struct sn_gate *g, int64_t now_mono_ms);
 /* Closes and plans the probe with exponential backoff; random in [0, 1000) gives the jitter. busy: the target answers and cannot now. A gate that is
- * closed already says the newest cause, and since when it is closed. A person's gate is never weakened. True when that is news: it was open, or the
- * cause is another. */
+ * closed already says the newest cause and stays as it is otherwise: however many jobs one outage ends, it is one closing. A person's gate is never
+ * weakened. True when that is news: it was open, or the cause is another. */
 bool sn_gate_close(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *why, bool busy, int64_t now_mono_ms,
                    int64_t now_wall_ms, unsigned random);
 /* Closes until a person opens (or until_ms). True when it was open. */
 bool sn_gate_close_person(struct sn_gate *g, const char *code, const char *why, const char *by, int64_t until_ms,
                           int64_t now_wall_ms);
+/* The probe failed too: the next one comes later. True when the cause is another than before. */
+bool sn_gate_probe_failed(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *why, bool busy,
+                          int64_t now_mono_ms, unsigned random);
+/* The one write that may be tried while it is closed: true once after each failed probe. */
+bool sn_gate_take_trial(struct sn_gate *g);
 /* A probe reached the target: opens; the backoff is kept until a job succeeds. */
 void sn_gate_open_after_probe(struct sn_gate *g);
 /* A person opens it, or a pause has run out. */

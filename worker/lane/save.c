@@ -195,6 +195,7 @@ bool sn_lane_probe_if_due(struct sn_lane_thread *t)
     struct sn_device *d = lane->device;
     struct sn_verdict v = { 0 };
     int64_t now = sn_clock_mono_ms();
+    int64_t deadline = now + lane->fleet->conf.connect_timeout_ms;
     bool due;
     bool over;
 
@@ -214,10 +215,10 @@ bool sn_lane_probe_if_due(struct sn_lane_thread *t)
     }
     if (!due)
         return over;
-    if (sn_lane_session(t, now + lane->fleet->conf.connect_timeout_ms, &v) == 0)
+    if (sn_lane_session(t, deadline, &v) == 0)
         sn_fleet_gate_opened(lane->fleet, d, "probe answered");
     else if (v.class != SN_LOST)
-        sn_fleet_gate_closed(lane->fleet, d, &v);
+        sn_fleet_probe_failed(lane->fleet, d, &v);
     sn_verdict_fini(&v);
     return true;
 }

@@ -18,9 +18,9 @@ static void closes_and_probes_with_backoff(void **state)
 
     (void)state;
     assert_true(sn_gate_is_open(&g));
+    assert_true(sn_gate_close(&g, &conf, "cli.unreachable", "no route", false, 0, 1, 500));
     for (int i = 0; i < 10; i++) {
-        bool was_open = sn_gate_close(&g, &conf, "cli.unreachable", "no route", false, 0, 1, 500);
-        assert_int_equal(was_open, i == 0);
+        assert_false(sn_gate_probe_failed(&g, &conf, "cli.unreachable", "no route", false, 0, 500));
         assert_true(g.probe_at_ms >= last);
         assert_true(g.probe_at_ms <= conf.probe_max_ms * 5 / 4);
         last = g.probe_at_ms;
@@ -44,8 +44,9 @@ static void a_target_that_answers_is_probed_more_often(void **state)
     struct sn_gate g = { 0 };
 
     (void)state;
+    (void)sn_gate_close(&g, &conf, "cli.session-quota", "too many sessions", true, 0, 1, 999);
     for (int i = 0; i < 20; i++)
-        (void)sn_gate_close(&g, &conf, "cli.session-quota", "too many sessions", true, 0, 1, 999);
+        (void)sn_gate_probe_failed(&g, &conf, "cli.session-quota", "too many sessions", true, 0, 999);
     assert_true(g.probe_at_ms >= conf.probe_busy_ms);
     assert_true(g.probe_at_ms <= conf.probe_busy_ms * 5 / 4);
 }
@@ -61,9 +62,52 @@ static void a_closed_gate_says_the_newest_cause_and_since_when(void **state)
     assert_string_equal(g.code, "cli.session-quota");
     assert_string_equal(g.why, "too many sessions");
     assert_int_equal(g.since_ms, 100);
+    assert_true(sn_gate_probe_failed(&g, &conf, "cli.connect", "no route", false, 0, 500));
+    assert_string_equal(g.code, "cli.connect");
+    assert_int_equal(g.since_ms, 100);
     sn_gate_open_after_probe(&g);
     assert_true(sn_gate_close(&g, &conf, "cli.session-quota", "too many sessions", true, 0, 400, 500));
     assert_int_equal(g.since_ms, 400);
+}
+
+/* Eight lanes of one NAS wait for the same silence: one outage, one closing. */
+static void many_jobs_of_one_outage_are_one_closing(void **state)
+{
+    struct sn_gate g = { 0 };
+    int64_t probe_at;
+
+    (void)state;
+    assert_true(sn_gate_close(&g, &conf, "radius-session.nas-silent", "no answer", true, 0, 7, 500));
+    probe_at = g.probe_at_ms;
+    for (int i = 1; i < 8; i++)
+        assert_false(sn_gate_close(&g, &conf, "radius-session.nas-silent", "no answer", true, 10 * i, 8, 500));
+    assert_int_equal(g.failures, 1);
+    assert_int_equal(g.probe_at_ms, probe_at);
+    assert_true(probe_at <= conf.probe_min_ms * 5 / 4);
+    assert_int_equal(g.since_ms, 7);
+}
+
+static void after_each_failed_probe_one_job_may_try(void **state)
+{
+    struct sn_gate g = { 0 };
+
+    (void)state;
+    assert_false(sn_gate_take_trial(&g)); /* open: nobody needs it */
+    (void)sn_gate_close(&g, &conf, "radius-session.nas-silent", "no answer", true, 0, 1, 500);
+    assert_false(sn_gate_take_trial(&g));
+    (void)sn_gate_probe_failed(&g, &conf, "radius-session.nas-silent", "no answer", false, 0, 500);
+    assert_true(sn_gate_take_trial(&g));
+    assert_false(sn_gate_take_trial(&g));
+    (void)sn_gate_probe_failed(&g, &conf, "radius-session.nas-silent", "no answer", false, 0, 500);
+    sn_gate_open_after_probe(&g);
+    (void)sn_gate_close(&g, &conf, "radius-session.nas-silent", "no answer", true, 0, 1, 500);
+    assert_false(sn_gate_take_trial(&g)); /* of an outage that is over */
+    (void)sn_gate_probe_failed(&g, &conf, "radius-session.nas-silent", "no answer", false, 0, 500);
+    (void)sn_gate_close_person(&g, "person.pause", "fibre", "jperez", 0, 7);
+    assert_false(sn_gate_take_trial(&g));
+    assert_false(sn_gate_probe_failed(&g, &conf, "radius-session.nas-silent", "no answer", false, 0, 500));
+    assert_false(sn_gate_take_trial(&g));
+    assert_string_equal(g.code, "person.pause");
 }
 
 static void a_person_is_not_overruled(void **state)
@@ -145,6 +189,8 @@ int main(void)
         cmocka_unit_test(closes_and_probes_with_backoff),
         cmocka_unit_test(a_target_that_answers_is_probed_more_often),
         cmocka_unit_test(a_closed_gate_says_the_newest_cause_and_since_when),
+        cmocka_unit_test(many_jobs_of_one_outage_are_one_closing),
+        cmocka_unit_test(after_each_failed_probe_one_job_may_try),
         cmocka_unit_test(a_person_is_not_overruled),
         cmocka_unit_test(equal_failures_of_different_contracts_brake),
         cmocka_unit_test(another_failure_or_a_success_starts_anew),
