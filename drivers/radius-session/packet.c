@@ -307,11 +307,21 @@ bool sn_packet_find(const unsigned char *data, size_t len, uint32_t vendor, uint
     return false;
 }
 
+#define SESSION_NOT_FOUND 503
+
 uint32_t sn_packet_error_cause(const unsigned char *data, size_t len)
 {
     struct sn_packet_attribute a;
+    struct sn_packet_cursor cursor = { 0 };
+    uint32_t cause = 0;
 
-    if (!sn_packet_find(data, len, 0, SN_ATTR_ERROR_CAUSE, &a) || a.len != 4)
-        return 0;
-    return (uint32_t)a.value[0] << 24 | (uint32_t)a.value[1] << 16 | (uint32_t)a.value[2] << 8 | a.value[3];
+    while (sn_packet_next(data, len, &cursor, &a)) {
+        if (a.vendor != 0 || a.type != SN_ATTR_ERROR_CAUSE)
+            continue;
+        cause = a.len != 4 ? 0
+                           : (uint32_t)a.value[0] << 24 | (uint32_t)a.value[1] << 16 | (uint32_t)a.value[2] << 8 | a.value[3];
+        if (cause != SESSION_NOT_FOUND)
+            return cause;
+    }
+    return cause;
 }

@@ -116,7 +116,8 @@ struct sn_packet_attribute {
 bool sn_packet_next(const unsigned char *data, size_t len, struct sn_packet_cursor *cursor, struct sn_packet_attribute *ret);
 /* First attribute of that kind; false when there is none. */
 bool sn_packet_find(const unsigned char *data, size_t len, uint32_t vendor, uint8_t type, struct sn_packet_attribute *ret);
-/* Error-Cause (RFC 5176 3.5) of a NAK, 0 when it has none. */
+/* Error-Cause (RFC 5176 3.5) of a NAK, 0 when it has none or one that cannot be read. Of several the first that is not 503: that a session
+ * is not there must not be believed of a NAS that says something else in the same breath. */
 uint32_t sn_packet_error_cause(const unsigned char *data, size_t len);
 
 #endif

@@ -322,6 +322,33 @@ static void vendor_attributes_are_walked_one_by_one(void **state)
     assert_false(sn_packet_next(data, sizeof(data), &cursor, &a));
 }
 
+static void of_several_causes_the_one_that_is_no_proof_counts(void **state)
+{
+    static const struct {
+        const char *attributes;
+        uint32_t cause;
+    } rows[] = {
+        { "", 0 },
+        { "6506000001f7", 503 },
+        { "6506000001f76506000001f7", 503 },
+        { "6506000001f76506000001f5", 501 },
+        { "6506000001f56506000001f7", 501 },
+        { "6506000001916506000001f5", 401 },
+        { "6506000001f76505000001", 0 }, /* one that cannot be read */
+        { "37066b03bf7e6506000001f7", 503 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct bytes b = hex(rows[i].attributes);
+        memmove(b.data + SN_PACKET_HEADER, b.data, b.len);
+        b.len += SN_PACKET_HEADER;
+        memcpy(b.data, "\x2a\x01\x00", 3);
+        b.data[3] = (unsigned char)b.len;
+        assert_int_equal(sn_packet_error_cause(b.data, b.len), rows[i].cause);
+    }
+}
+
 static void chap_is_the_hash_of_rfc_2865(void **state)
 {
     unsigned char challenge[16];
@@ -365,6 +392,7 @@ int main(void)
         cmocka_unit_test(answer_to_another_kind_of_request_is_refused),
         cmocka_unit_test(too_much_fails_at_signing),
         cmocka_unit_test(vendor_attributes_are_walked_one_by_one),
+        cmocka_unit_test(of_several_causes_the_one_that_is_no_proof_counts),
         cmocka_unit_test(chap_is_the_hash_of_rfc_2865),
     };
     return cmocka_run_group_tests_name("radius packet", tests, NULL, NULL);
