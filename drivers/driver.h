@@ -50,6 +50,7 @@ struct sn_want {
     bool suspended;          /* BE: in the form that serves no customer */
     bool shared;             /* the event says that the thing is shared with other contracts */
     bool fresh;              /* this contract has held nothing on this target before (its first activation) */
+    bool away;               /* the target does not answer now (its gate is closed): no write will be sent. Only drivers with probe() see it */
     int64_t since_ms;        /* SINCE: wall clock */
     const json_t *service;   /* `service` of the event; NULL for GONE */
     const json_t *args;      /* of a command; else NULL */
@@ -89,10 +90,18 @@ struct sn_op *sn_ops_add(struct sn_ops *ops, enum sn_op_kind kind, char mark, in
 /* Formats op->line; a line that does not fit makes the op useless, hence returns -1. */
 int sn_op_line(struct sn_op *op, const char *fmt, ...) SN_PRINTF(2, 3) SN_MUSTCHECK;
 
+/* Who answered, when the transport verdict is SN_OK. */
+enum sn_heard {
+    SN_HEARD_TARGET, /* the target itself: it lives */
+    SN_HEARD_OTHER,  /* somebody else, who knows of it (a database): no sign that it lives */
+    SN_HEARD_NOBODY, /* the target was asked in vain, and the driver can go on without: the verdict's code and text say why its gate closes */
+};
+
 /* What came back. The core zeroes it before and frees it after. */
 struct sn_reply {
     struct sn_buf text;        /* what the target said, cleaned of echo and prompt; journaled after redaction */
     json_t *data;              /* structured answer (rows, attributes), own reference; NULL for a CLI */
+    enum sn_heard heard;
     struct sn_verdict verdict; /* of the transport: SN_OK whole answer; SN_UNKNOWN sent, no whole answer; SN_UNREACHABLE nothing sent … */
     bool unsent;               /* the op itself did not leave: no session, or held back at the last moment. The exec_log says so */
 };
@@ -165,6 +174,10 @@ struct sn_driver {
     int (*open)(const struct sn_driver_env *env, int64_t deadline_ms, void **ret_session, struct sn_verdict *verdict);
     void (*exchange)(void *session, const struct sn_want *want, const struct sn_op *op, int64_t deadline_ms,
                      struct sn_reply *reply);
+    /* Is the target itself there? For targets that open() and reads do not reach: what is read of a NAS stands in a database. One question
+     * without any effect, asked while the gate is closed; 0, or -1 and the verdict. Such a target is visited though its gate is closed,
+     * and the visit ends before its first write. NULL: an open session is the answer, and a closed gate keeps visits out. */
+    int (*probe)(void *session, int64_t deadline_ms, struct sn_verdict *ret);
     /* SN_COMMIT_BATCH only: saves the running configuration. SN_OK only when the completion was seen in this session. */
     void (*commit)(void *session, int64_t deadline_ms, struct sn_reply *reply);
     /* Says good-bye within deadline (0 = cut) and frees. */

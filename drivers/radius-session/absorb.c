@@ -319,6 +319,8 @@ void ses_describe(const struct sn_want *want, const void *have, const json_t *me
         describe_login(want, h, holds);
     if (want->kind == SN_GONE && swept[0] != '\0')
         (void)json_object_set_new(holds, "asked_by_name", json_string(swept));
+    else if (want->kind == SN_GONE && want->away && h->open == 0)
+        (void)json_object_set_new(holds, "asked_by_name", json_string("not asked: the NAS does not answer now"));
     if (json_is_true(json_object_get(memo, "zero_ma")))
         (void)json_object_set_new(holds, "warning", json_string("the NAS signs its replies over a zeroed authenticator"));
     *ret_holds = holds;

@@ -130,6 +130,7 @@ const struct sn_driver sn_driver_radius_session = {
     .describe = ses_describe,
     .open = session_open,
     .exchange = ses_exchange,
+    .probe = ses_probe,
     .close = session_close,
     .fd = session_fd,
     .idle = session_idle,

@@ -162,6 +162,8 @@ static bool sweep(const struct sn_want *want, const json_t *memo, struct sn_answ
 
     if (want->args != NULL || (swept != NULL && sn_json_number_or(swept, "generation", -1) == want->generation))
         return false;
+    if (want->away) /* it would not be sent, and its silence would not count */
+        return false;
     op = sn_ops_add(&ret->ops, SN_WRITE, '!', SES_SWEEP);
     ret->what = SN_NEXT_OPS;
     op->n[SES_N_BY_NAME] = 1;

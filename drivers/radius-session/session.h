@@ -79,6 +79,8 @@ struct ses_session {
     struct sn_radius_names *names;
 };
 void ses_exchange(void *session, const struct sn_want *want, const struct sn_op *op, int64_t deadline_ms, struct sn_reply *reply);
+/* One Disconnect-Request for a session that cannot exist: whatever the NAS answers, it lives. */
+int ses_probe(void *session, int64_t deadline_ms, struct sn_verdict *ret);
 void ses_login(struct ses_session *s, const struct sn_want *want, const struct sn_op *op, int64_t deadline_ms,
                struct sn_reply *reply);
 

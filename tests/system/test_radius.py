@@ -24,15 +24,14 @@ GARDEN = {"suspend": "garden", "garden": {"address_list": "morosos", "up_kbps": 
 class Isp:
     """silverd between an Odoo and this network; and what the network says of itself."""
 
-    def __init__(self, lab, program, settings=None, env=None, sql=None, coa_secret=None, **server):
+    def __init__(self, lab, program, settings=None, env=None, sql=None, coa=None, **server):
         self.lab = lab
         self.network = lab.folder / "network.json"
         self.network.unlink(missing_ok=True)
         radius = lab.radius_target(**server)
         radius["sql"].update(sql or {})
         nas = [lab.nas_target(name, timers=dict(TIMERS)) for name in lab.nas]
-        if coa_secret:
-            nas[0]["coa"]["secret"] = coa_secret
+        nas[0]["coa"].update(coa or {})
         olt = {"id": "olt-null", "driver": "null", "null": {"file": str(self.network)}}
         self.silverd = Silverd(lab, program, [radius, *nas, olt], settings, env=env)
         self.silverd.listen()
@@ -363,7 +362,7 @@ def test_one_silent_session_does_not_keep_its_neighbours_at_the_nas_waiting(isp,
 
 
 def test_wrong_secret_of_a_nas_waits_without_an_attempt_until_it_is_right(isp, lab, wait):
-    net = isp(coa_secret=lab.secret("coa-wrong", "not the secret"))
+    net = isp(coa={"secret": lab.secret("coa-wrong", "not the secret")})
     net.silverd.start()
     ana = net.contract()
     net.customer(ana)

@@ -608,7 +608,7 @@ def test_two_sessions_are_cut_one_by_one(driver, lab):
 
 @pytest.mark.parametrize("user, code, cause_class", [
     ("vip@isp", "radius.nas-refused-501", "permanent"), ("lleno@isp", "radius.nas-refused-506", "transient-job"),
-    ("mudo@isp", "radius-session.nas-silent", "unreachable")])
+    ("mudo@isp", "radius-session.nas-silent", "transient-device")])
 def test_what_a_nas_says_no_with(driver, lab, user, code, cause_class):
     driver.user(service=service(username=user))
     stale_row(lab, user, "81a00010")
@@ -646,7 +646,7 @@ def test_lost_answer_of_the_nas_is_looked_up_not_guessed(driver, lab):
     driver.user(service=service(state="suspended"), suspended=True, generation=2)
     key = {"username": "ana@isp"}
     lost = driver.session("GONE", key=key, generation=2, failpoints="radius-session.answered=cut")
-    assert (lost["end"], lost["class"], lost["code"]) == ("refused", "unreachable", "radius-session.nas-silent")
+    assert (lost["end"], lost["class"], lost["code"]) == ("refused", "transient-device", "radius-session.nas-silent")
     lab.cpes.wait("ana@isp", "rejected")
     wait_row(lab, "ana@isp", 0)
     again = driver.session("GONE", key=key, generation=2, memo=lost["memo"])

@@ -36,6 +36,8 @@ struct visit {
     int64_t deadline_ms;
     int64_t op_started_ms;
     struct sn_step_ask ask; /* of the write in hand */
+    bool heard; /* the target itself answered */
+    bool tried; /* written to though its gate is closed */
 };
 
 /* ---- the loop's callbacks ---- */
@@ -80,6 +82,25 @@ static size_t cut_at(const char *text, size_t max)
     return max;
 }
 
+static void gate_is_closed(const struct sn_step *s, struct sn_verdict *ret)
+{
+    sn_verdict_set(ret, SN_UNREACHABLE, "core.gate-closed", "the gate of %s is closed", s->target->id);
+    sn_verdict_arg(ret, "target", s->target->id);
+}
+
+/* A target that does not answer is not written to, but for one try after each failed probe: not every NAS answers a made-up question. */
+static bool may_try(struct visit *v)
+{
+    struct sn_device *d = v->step->device;
+    bool open;
+
+    (void)pthread_mutex_lock(&d->lock);
+    open = sn_gate_is_open(&d->gate);
+    v->tried = v->tried || (!open && sn_gate_take_trial(&d->gate));
+    (void)pthread_mutex_unlock(&d->lock);
+    return open || v->tried;
+}
+
 static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *ret)
 {
     struct visit *v = arg;
@@ -97,6 +118,10 @@ static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *r
     }
     if (sn_device_is_paused(v->step->device)) {
         sn_verdict_set(ret, SN_TRANSIENT_DEVICE, "person.pause", "a person paused %s", v->step->target->id);
+        return;
+    }
+    if (v->step->driver->probe != NULL && !may_try(v)) {
+        gate_is_closed(v->step, ret);
         return;
     }
     intent = sn_record_intent(v->record, &v->who, v->step->aspect, v->step->key, v->memo);
@@ -131,6 +156,21 @@ static bool is_session_dead(enum sn_class c)
     return c == SN_UNKNOWN || c == SN_UNREACHABLE || c == SN_AUTH || c == SN_LOST;
 }
 
+/* What an answer says of the target itself, for its gate. */
+static void take_notice(struct visit *v, const struct sn_reply *reply)
+{
+    if (reply->verdict.class != SN_OK || reply->heard == SN_HEARD_OTHER)
+        return;
+    if (reply->heard == SN_HEARD_NOBODY) {
+        sn_fleet_gate_closed(v->fleet, v->step->device, &reply->verdict);
+        return;
+    }
+    v->heard = true;
+    if (v->tried)
+        sn_fleet_gate_opened(v->fleet, v->step->device, "a job was answered");
+    v->tried = false;
+}
+
 static void exchange(void *arg, const struct sn_want *want, const struct sn_op *op, struct sn_reply *reply)
 {
     struct visit *v = arg;
@@ -162,6 +202,7 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
     }
     if (is_session_dead(reply->verdict.class))
         sn_lane_close_session(v->t, 0);
+    take_notice(v, reply);
 }
 
 /* What was said, so that it is known also when this process dies now: a write was journaled before it was sent, a read is journaled with its
@@ -269,7 +310,8 @@ static int open_visit(struct visit *v, struct sn_lane_thread *t, struct sn_job *
     s->created = s->created || (s->kind == SN_BE && sn_record_is_fresh(v->record, ev->id));
     v->want = (struct sn_want){ .kind = s->kind, .aspect = s->aspect, .ref = ev->ref, .owner = v->owner,
                                 .generation = ev->generation, .rev = ev->rev, .suspended = s->suspended,
-                                .shared = ev->shared, .fresh = s->created, .since_ms = sn_clock_wall_ms(),
+                                .shared = ev->shared, .fresh = s->created,
+                                .away = s->driver->probe != NULL && !sn_device_is_open(s->device), .since_ms = sn_clock_wall_ms(),
                                 .service = s->kind == SN_GONE ? NULL : ev->service, .key = s->key, .old = v->old,
                                 .rivals = v->rivals, .target = s->target };
     if (v->old == NULL || v->memo == NULL)
@@ -443,6 +485,10 @@ static void act(struct visit *v)
 
     sn_log(v->fleet->log, SN_LOG_INFO, "job", "step", "event", job->event->id, "target", s->target->id, "class",
            sn_class_word(s->verdict.class), "code", s->verdict.code, "action", sn_action_word(action), "why", s->verdict.text, NULL);
+    if (strcmp(s->verdict.code, "core.gate-closed") == 0) { /* it is closed already, or open again by now */
+        postpone(v->t, job, s);
+        return;
+    }
     switch (action) {
     case SN_ACT_NEXT:
         proceed(v->t, job);
@@ -536,9 +582,11 @@ static void done(struct visit *v)
     }
     v->step->state = SN_STEP_DONE;
     v->step->session = v->t->session_n;
-    (void)pthread_mutex_lock(&v->step->device->lock);
-    sn_gate_success(&v->step->device->gate);
-    (void)pthread_mutex_unlock(&v->step->device->lock);
+    if (v->heard) {
+        (void)pthread_mutex_lock(&v->step->device->lock);
+        sn_gate_success(&v->step->device->gate);
+        (void)pthread_mutex_unlock(&v->step->device->lock);
+    }
     proceed(v->t, v->job);
 }
 
@@ -663,8 +711,7 @@ void sn_visit_gate_closed(struct sn_lane_thread *t, struct sn_job *job)
         sn_finish_give_back(t, job);
         return;
     }
-    sn_verdict_set(&s->verdict, SN_UNREACHABLE, "core.gate-closed", "the gate of %s is closed", s->target->id);
-    sn_verdict_arg(&s->verdict, "target", s->target->id);
+    gate_is_closed(s, &s->verdict);
     if (job->dry) {
         s->state = SN_STEP_FAILED;
         proceed(t, job);

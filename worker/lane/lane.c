@@ -187,6 +187,13 @@ void sn_lane_carry_on(struct sn_lane_thread *t, struct sn_job *job)
     }
 }
 
+/* A target behind another one that is asked elsewhere what it holds (probe() in drivers/driver.h) is visited though it does not answer:
+ * what needs no write there ends well, and what does waits. A person's word keeps everybody out. */
+static bool may_visit(struct sn_device *d, const struct sn_job *job)
+{
+    return sn_device_is_open(d) || (d->driver->probe != NULL && d != job->device && !sn_device_is_paused(d));
+}
+
 /* Admitted under an ownership that is over: the new owner has it, and perhaps a session too. */
 static bool is_disowned(const struct sn_job *job)
 {
@@ -215,7 +222,7 @@ static void take_job(struct sn_lane_thread *t, struct sn_job *job)
         sn_visit_admit(t, job);
     } else if (is_disowned(job)) {
         sn_finish_give_back(t, job);
-    } else if (job->steps[job->at].commit ? !sn_device_may_save(lane->device) : !sn_device_is_open(lane->device)) {
+    } else if (job->steps[job->at].commit ? !sn_device_may_save(lane->device) : !may_visit(lane->device, job)) {
         sn_visit_gate_closed(t, job);
     } else if (job->steps[job->at].commit) {
         if (atomic_load(&lane->device->unsaved) > 0)

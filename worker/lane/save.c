@@ -215,7 +215,7 @@ bool sn_lane_probe_if_due(struct sn_lane_thread *t)
     }
     if (!due)
         return over;
-    if (sn_lane_session(t, deadline, &v) == 0)
+    if (sn_lane_session(t, deadline, &v) == 0 && (d->driver->probe == NULL || d->driver->probe(t->session, deadline, &v) == 0))
         sn_fleet_gate_opened(lane->fleet, d, "probe answered");
     else if (v.class != SN_LOST)
         sn_fleet_probe_failed(lane->fleet, d, &v);

@@ -280,6 +280,41 @@ static void session_that_appears_after_the_sweep_is_no_repetition(void **state)
     teardown(&f);
 }
 
+/* What needs no packet ends well while the NAS does not answer; what does need one asks for it, and the core does not send it. */
+static void nas_that_is_away_is_not_swept(void **state)
+{
+    struct fixture f;
+    struct conform_run run;
+    json_t *holds = NULL;
+    json_t *reality = NULL;
+    struct ses_have have = { .known = true };
+
+    (void)state;
+    setup(&f, SN_GONE, "session", true);
+    f.want.away = true;
+    carry(&f, &run);
+    assert_int_equal(run.end, CONFORM_DONE);
+    assert_int_equal(run.writes, 0);
+    conform_run_fini(&run);
+    ses_describe(&f.want, &have, f.memo, &holds, &reality);
+    assert_string_equal(json_string_value(json_object_get(holds, "asked_by_name")), "not asked: the NAS does not answer now");
+    json_decref(holds);
+    json_decref(reality);
+    add_session(&f.world, 7, "81a00010", NOW - 60000);
+    f.conform.dry = true;
+    carry(&f, &run);
+    assert_int_equal(run.end, CONFORM_WOULD_WRITE);
+    conform_run_fini(&run);
+    /* back again: the sweep is still owed */
+    close_row(&f.world, 7);
+    f.conform.dry = false;
+    f.want.away = false;
+    carry(&f, &run);
+    assert_int_equal(run.writes, 1);
+    conform_run_fini(&run);
+    teardown(&f);
+}
+
 static void late_accounting_stop_is_waited_for(void **state)
 {
     struct fixture f;
@@ -494,6 +529,7 @@ int main(void)
         cmocka_unit_test(unknown_session_after_our_own_retransmission_is_done),
         cmocka_unit_test(unknown_session_is_tried_once_by_name),
         cmocka_unit_test(session_that_appears_after_the_sweep_is_no_repetition),
+        cmocka_unit_test(nas_that_is_away_is_not_swept),
         cmocka_unit_test(late_accounting_stop_is_waited_for),
         cmocka_unit_test(row_numbers_are_the_memory_not_session_ids),
         cmocka_unit_test(sessions_are_due_by_time_and_by_refusal),
