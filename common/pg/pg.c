@@ -49,7 +49,7 @@ static enum sn_pg_class class_of(const char *state)
         { "42P01", SN_PG_PRIVILEGE }, { "42703", SN_PG_PRIVILEGE }, { "3F000", SN_PG_PRIVILEGE },
         { "40", SN_PG_RETRY },        { "23", SN_PG_CONSTRAINT },   { "25006", SN_PG_BUSY },
         { "53", SN_PG_BUSY },         { "55P03", SN_PG_BUSY },      { "57014", SN_PG_BUSY },
-        { "57P", SN_PG_BUSY },
+        { "57P", SN_PG_BUSY },        { "58", SN_PG_BUSY },
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (strncmp(state, table[i].prefix, strlen(table[i].prefix)) == 0)

@@ -28,7 +28,7 @@ enum sn_pg_class {
     SN_PG_PRIVILEGE,   /* a right or a table is missing (42501, 42P01, 42703, 3F000) */
     SN_PG_RETRY,       /* deadlock or serialization failure (class 40): the transaction is rolled back, do it again */
     SN_PG_CONSTRAINT,  /* class 23; `constraint` names it */
-    SN_PG_BUSY,        /* too many connections, lock or statement timeout, shutting down, read-only standby */
+    SN_PG_BUSY,        /* too many connections, disk full or failing, lock or statement timeout, shutting down, read-only standby */
 };
 
 struct sn_pg_error {

@@ -10,8 +10,6 @@
 #include "common/base/text.h"
 #include "drivers/freeradius-sql/user.h"
 
-#define OP_TIMEOUT_MS 10000
-
 /* ---- identity ---- */
 
 static int user_key(const struct sn_want *want, json_t **ret_key, struct sn_error *err)
@@ -412,7 +410,7 @@ static int user_idle(void *session)
 static int64_t user_op_timeout_ms(const struct sn_target *target, const struct sn_op *op)
 {
     (void)op;
-    return sn_json_number_or(json_object_get(target->conf, "sql"), "timeout_ms", OP_TIMEOUT_MS);
+    return sn_json_number_or(json_object_get(target->conf, "sql"), "timeout_ms", SN_RADIUS_TIMEOUT_MS);
 }
 
 static const char *const aspects[] = { "user", NULL };

@@ -93,7 +93,7 @@ static void tx_begin(struct tx *tx, const struct frsql_goal *g)
 {
     char limit[24];
 
-    (void)snprintf(limit, sizeof(limit), "%d", sn_clock_left_ms(tx->deadline_ms, sn_clock_mono_ms()) + 1);
+    sn_radius_limit(limit, sn_clock_left_ms(tx->deadline_ms, sn_clock_mono_ms()));
     (void)tx_run(tx, "BEGIN", 0, NULL, NULL);
     (void)TX(tx, "SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true), "
                  "set_config('idle_in_transaction_session_timeout', $1, true)", limit);

@@ -87,8 +87,8 @@ void sn_radius_verdict(struct sn_verdict *verdict, const struct sn_pg_error *err
         sn_verdict_set(verdict, SN_AUTH, "radius.sql-not-prepared", "RADIUS database: %s; apply deploy/sql/radius-*.sql",
                        text);
         break;
-    case SN_PG_RETRY: /* rolled back. Not SN_AGAIN: nothing was learned, and the same list again would count as without effect */
-        sn_verdict_set(verdict, SN_TRANSIENT_JOB, "radius.sql-retry", "RADIUS database: %s", text);
+    case SN_PG_RETRY: /* deadlock, serialization: rolled back, nobody is to blame. Read and done again at once */
+        sn_verdict_set(verdict, SN_AGAIN, "radius.sql-retry", "RADIUS database: %s", text);
         break;
     case SN_PG_BUSY:
         sn_verdict_set(verdict, SN_TRANSIENT_DEVICE, "radius.sql-busy", "RADIUS database: %s", text);
@@ -99,6 +99,23 @@ void sn_radius_verdict(struct sn_verdict *verdict, const struct sn_pg_error *err
         break;
     }
     sn_verdict_arg(verdict, "reason", text);
+}
+
+/* A statement goes on when its client is gone, until it touches the socket: each turn of a target whose table is locked would leave one
+ * behind, until nobody gets a connection. The server's limit ends before ours, so that its word arrives. */
+static int set_limits(struct sn_pg *pg, const json_t *sql, int64_t deadline_ms, struct sn_pg_error *err)
+{
+    char limit[24];
+    const char *const params[] = { limit };
+
+    sn_radius_limit(limit, sn_json_number_or(sql, "timeout_ms", SN_RADIUS_TIMEOUT_MS));
+    return sn_pg_exec(pg, "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $1, false)", 1, params, deadline_ms,
+                      err);
+}
+
+void sn_radius_limit(char out[24], int64_t left_ms)
+{
+    (void)snprintf(out, 24, "%" PRId64, left_ms > 8 ? left_ms - left_ms / 8 : 1);
 }
 
 int sn_radius_open(const struct sn_target *server, const struct sn_secret_store *secrets, int64_t deadline_ms,
@@ -115,6 +132,7 @@ int sn_radius_open(const struct sn_target *server, const struct sn_secret_store 
         .sslrootcert = json_string_value(json_object_get(sql, "sslrootcert")),
     };
     struct sn_secret secret = { 0 };
+    struct sn_pg *pg = NULL;
     struct sn_pg_error err;
     int rc = -1;
 
@@ -126,9 +144,15 @@ int sn_radius_open(const struct sn_target *server, const struct sn_secret_store 
     if (password != NULL && sn_radius_secret(secrets, password, "sql.password", &secret, verdict) != 0)
         return -1;
     conf.password = secret.data;
-    rc = sn_pg_open(&conf, deadline_ms, ret_pg, &err);
-    if (rc != 0)
-        sn_radius_verdict(verdict, &err, false);
+    rc = sn_pg_open(&conf, deadline_ms, &pg, &err);
     sn_secret_fini(&secret);
+    if (rc == 0)
+        rc = set_limits(pg, sql, deadline_ms, &err);
+    if (rc == 0) {
+        *ret_pg = pg;
+    } else {
+        sn_pg_close(pg);
+        sn_radius_verdict(verdict, &err, false);
+    }
     return rc;
 }

@@ -25,6 +25,10 @@
 /* Opens the database of a RADIUS server. -1: *verdict says why (the catalogue's `radius.sql-…`, `secret.…`). */
 int sn_radius_open(const struct sn_target *server, const struct sn_secret_store *secrets, int64_t deadline_ms,
                    struct sn_pg **ret_pg, struct sn_verdict *verdict) SN_MUSTCHECK;
+/* Time of one exchange with the database, `sql.timeout_ms`. */
+#define SN_RADIUS_TIMEOUT_MS 10000
+/* What the server is told of the time that is left: a little less, as text of milliseconds. */
+void sn_radius_limit(char out[24], int64_t left_ms);
 /* What a failed statement means. `committing`: COMMIT was sent, so a lost link leaves the outcome unknown; before that a lost link
  * means that nothing was done. */
 void sn_radius_verdict(struct sn_verdict *verdict, const struct sn_pg_error *err, bool committing);

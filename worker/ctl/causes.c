@@ -514,7 +514,7 @@ const struct sn_cause sn_causes[] = {
     { "radius.sql-auth", N_("The RADIUS database refused the login."),
       N_("The gate of %{target} is closed; its events wait."),
       RESUME },
-    { "radius.sql-busy", N_("The RADIUS database is busy, shutting down, or a standby."),
+    { "radius.sql-busy", N_("The RADIUS database is busy, locked, full, shutting down, or a standby."),
       WAITS,
       ITSELF },
     { "radius.sql-lost", N_("The connection to the RADIUS database ended in the middle of a change."),

@@ -23,6 +23,7 @@ struct run {
     int lost;        /* sessions lost in the middle of a read, in a row */
     int lost_writes; /* … of a write, in all */
     int deaths;      /* of whatever kind, in all */
+    struct sn_verdict undone; /* why the last list of writes was undone; SN_OK: it was not */
 };
 
 void sn_converged_fini(struct sn_converged *c)
@@ -128,10 +129,13 @@ static bool carry_list(struct run *r, bool *ret_wrote, struct sn_verdict *ret)
         r->lists_n = 0; /* it never arrived, or the target restarted and forgot: if the read shows so, it may be asked for again */
     } else if (ret->class == SN_AGAIN && writes) {
         if (r->lists_n > 0)
-            r->lists_n--; /* it was undone */
+            r->lists_n--;
+        sn_verdict_copy(&r->undone, ret);
     } else {
         r->lost = 0;
     }
+    if (writes && ret->class != SN_AGAIN)
+        sn_verdict_fini(&r->undone);
     if (wipe)
         memset(r->have, 0, r->driver->have_size);
     *ret_wrote = *ret_wrote || wrote;
@@ -198,10 +202,13 @@ void sn_converge(const struct sn_driver *driver, const struct sn_want *want, jso
         /* what a dead link made unknown is asked for again: no sign that the target does not follow */
         round = ret->verdict.class == SN_UNKNOWN ? 0 : round + 1;
         sn_verdict_fini(&ret->verdict);
-        if (round >= io->rounds_max) {
+        if (round < io->rounds_max)
+            continue;
+        if (r.undone.class == SN_AGAIN) /* it never came to pass: no word about its effect */
+            sn_verdict_copy(&ret->verdict, &r.undone);
+        else
             no_effect(&r, &ret->verdict);
-            break;
-        }
+        break;
     }
     if (ret->what == SN_CONVERGED_DONE)
         sn_verdict_fini(&ret->verdict);
@@ -212,6 +219,7 @@ out:
         sn_answer_fini(r.answer);
     if (r.have != NULL)
         explicit_bzero(r.have, driver->have_size);
+    sn_verdict_fini(&r.undone);
     free(r.answer);
     free(r.have);
 }

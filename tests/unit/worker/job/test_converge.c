@@ -249,6 +249,20 @@ static void what_was_undone_may_be_asked_again(void **state)
     sn_converged_fini(&c);
 }
 
+/* … and what is undone until the rounds are over has not been without effect: it goes on the ladder. */
+static void what_is_always_undone_is_not_called_without_effect(void **state)
+{
+    struct world w = { .write_says = SN_AGAIN, .again = 100 };
+    struct sn_converged c = go(&w, false);
+
+    (void)state;
+    assert_int_equal(c.what, SN_CONVERGED_FAILED);
+    assert_int_equal(c.verdict.class, SN_AGAIN);
+    assert_string_equal(c.verdict.code, "test.no");
+    assert_in_range(w.writes, 2, 12);
+    sn_converged_fini(&c);
+}
+
 static void a_link_that_dies_under_every_write_is_unreachable(void **state)
 {
     struct world w = { .cut_before = 100 };
@@ -358,6 +372,7 @@ int main(void)
         cmocka_unit_test(a_lost_answer_is_answered_by_reading),
         cmocka_unit_test(a_lost_write_is_asked_for_again),
         cmocka_unit_test(what_was_undone_may_be_asked_again),
+        cmocka_unit_test(what_is_always_undone_is_not_called_without_effect),
         cmocka_unit_test(a_link_that_dies_under_every_write_is_unreachable),
         cmocka_unit_test(a_link_that_dies_under_every_read_is_unreachable),
         cmocka_unit_test(a_bad_link_spends_no_rounds),
