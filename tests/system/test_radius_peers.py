@@ -51,7 +51,7 @@ class Customers:
 
     def before(self, event):
         """What was said of an event before its final result."""
-        return [result for result in self.net.silverd.results(event["id"]) if result["state"] != "final"]
+        return [result for result in self.net.silverd.results(event["id"]) if result["state"] != "final" and "waiting" in result]
 
 
 @pytest.fixture
