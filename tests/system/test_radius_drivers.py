@@ -3,20 +3,17 @@
 tests/system/drive, what holds is asked of the servers themselves."""
 
 import concurrent.futures
-import hashlib
-import hmac
 import json
 import os
 import pathlib
-import socket
 import struct
 import subprocess
-import threading
 import time
 
 import pytest
 from cutproxy import TO_CLIENT, TO_SERVER, CutProxy
 from lab import wait_until
+from radius_peer import RadiusPeer, reply
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 TIMERS = {"irt_ms": 150, "mrt_ms": 400, "mrc": 3, "mrd_ms": 1500}
@@ -653,51 +650,16 @@ def test_lost_answer_of_the_nas_is_looked_up_not_guessed(driver, lab):
     assert (again["end"], again["evidence"]) == ("done", "observed")
 
 
-class OddNas:
-    """A NAS of another make: signs its replies as told, for FreeRADIUS and hostapd know only their own way."""
-
-    def __init__(self, secret, code, attributes=b"", message_authenticator=None):
-        self.secret = secret.encode()
-        self.code, self.attributes, self.ma = code, attributes, message_authenticator
-        self.requests = []
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.9", 0))
-        self.port = self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-
-    def _serve(self):
-        while True:
-            request, peer = self.socket.recvfrom(4096)
-            if not request:
-                return
-            self.requests.append(request)
-            self.socket.sendto(self._reply(request), peer)
-
-    def _reply(self, request):
-        head = lambda body: struct.pack("!BBH", self.code, request[1], 20 + len(body))
-        body = self.attributes
-        if self.ma:
-            over = request[4:20] if self.ma == "request" else bytes(16)
-            body += b"\x50\x12" + bytes(16)
-            mac = hmac.new(self.secret, head(body) + over + body, hashlib.md5).digest()
-            body = body[:-16] + mac
-        return head(body) + hashlib.md5(head(body) + request[4:20] + body + self.secret).digest() + body
-
-    def close(self):
-        self.socket.sendto(b"", ("127.0.0.9", self.port))
-        self.thread.join(timeout=10)
-        self.socket.close()
-
-
 @pytest.fixture
 def odd_nas(driver, lab):
+    """odd_nas(reply(...)): a NAS of another make, for FreeRADIUS and hostapd know only their own way; bng-1 of the inventory."""
     made = []
 
-    def make(*args, **options):
-        nas = OddNas("odd-secret", *args, **options)
+    def make(answer):
+        nas = RadiusPeer("odd-secret", "127.0.0.9")
+        nas.default = [answer]
         made.append(nas)
-        driver.nas["bng-1"]["coa"] = {"address": "127.0.0.9", "port": nas.port, "secret": "odd-secret"}
+        driver.nas["bng-1"]["coa"] = dict(nas.coa)
         driver.user(service=service())
         stale_row(lab, "ana@isp", "81a00010")
         driver.user(service=service(state="suspended"), suspended=True, generation=2)
@@ -708,30 +670,27 @@ def odd_nas(driver, lab):
 
 
 def test_reply_signed_over_zeros_is_dropped_and_said_until_the_inventory_allows_it(driver, odd_nas):
-    nas = odd_nas(41, message_authenticator="zeros")
+    nas = odd_nas(reply(wrong="message-authenticator-zeros"))
     dropped = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
     assert dropped["code"] == "radius-session.nas-silent" and "coa.accept_zero_ma" in dropped["text"]
-    assert len(set(nas.requests)) == 1 and len(nas.requests) == TIMERS["mrc"]       # same bytes each time
+    assert [one.copies for one in nas.requests()] == [TIMERS["mrc"]]        # same bytes each time
     driver.nas["bng-1"]["coa"]["accept_zero_ma"] = True
     taken = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
     assert taken["end"] == "done" and "zeroed authenticator" in taken["holds"]["warning"]
 
 
 def test_right_signature_needs_no_option_and_a_disconnect_says_only_who_is_meant(driver, odd_nas):
-    nas = odd_nas(41, message_authenticator="request")
+    nas = odd_nas(reply(ma=True))
     answer = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
     assert (answer["end"], answer["evidence"]) == ("done", "acknowledged") and "warning" not in answer["holds"]
-    attributes, rest = [], nas.requests[0][20:]
-    while rest:
-        attributes.append((rest[0], rest[2:rest[1]]))
-        rest = rest[rest[1]:]
+    attributes = nas.requests()[0].attributes
     assert [number for number, _ in attributes] == [80, 1, 44, 4, 55]       # signature first; time; nothing else
     assert [value for _, value in attributes[1:4]] == [b"ana@isp", b"81a00010", bytes((127, 0, 0, 2))]
     assert abs(struct.unpack("!I", attributes[4][1])[0] - time.time()) < 60
 
 
 def test_refusal_without_a_cause_is_tried_again_later(driver, odd_nas):
-    odd_nas(42)
+    odd_nas(reply(cause=[]))
     answer = driver.session("GONE", key={"username": "ana@isp"}, generation=2)
     assert (answer["end"], answer["class"], answer["code"]) == ("refused", "transient-job", "radius.nas-refused")
 
