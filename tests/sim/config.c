@@ -44,6 +44,7 @@ static const struct setting settings[] = {
     {"password_warning", FLAG, AT(password_warning)},
     {"last_login", FLAG, AT(last_login)},
     {"prompt_twice", FLAG, AT(prompt_twice)},
+    {"interactive_only", FLAG, AT(interactive_only)},
 };
 
 static bool take_setting(struct olt *olt, const char *key, json_t *value, struct text *err)

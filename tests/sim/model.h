@@ -132,7 +132,7 @@ struct olt {
     /* behaviour */
     unsigned latency_ms, sessions_max, save_ms, online_ms, normal_ms, autofind_ms, boot_ms, release_ms, idle_s;
     unsigned interleave_ms, lock_after, desc_wrap, log_max;
-    bool echo_wrap, echo_quirk, async_prompt, quit_to_user, password_warning, last_login, prompt_twice;
+    bool echo_wrap, echo_quirk, async_prompt, quit_to_user, password_warning, last_login, prompt_twice, interactive_only;
     json_t *ssh; /* owned: algorithm lists, may be NULL */
     json_t *latency_for; /* owned: [{"match": regex, "ms": n}], may be NULL */
     /* equipment and profiles */

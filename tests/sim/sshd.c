@@ -22,6 +22,7 @@
 
 #define LOGIN_MS 60000
 #define LOCK_MS 300000
+#define ASK_TIMES 3 /* by keyboard-interactive, before the login is refused */
 
 struct ssh_listener {
     struct olt *olt;
@@ -46,6 +47,7 @@ struct connection {
     struct ssh_channel_callbacks_struct callbacks;
     struct session *session;
     char user[64];   /* of the keyboard-interactive login: its answers do not repeat the name */
+    unsigned asked; /* times, in one keyboard-interactive login */
     struct text out; /* not yet taken by the channel's window */
     struct text in;  /* came while something was being said */
     bool busy;       /* inside libssh */
@@ -166,14 +168,26 @@ static bool password_is_right(struct connection *c, const char *user, const char
     return false;
 }
 
+static int methods_of(const struct olt *olt)
+{
+    return SSH_AUTH_METHOD_INTERACTIVE | (olt->interactive_only ? 0 : SSH_AUTH_METHOD_PASSWORD);
+}
+
+/* RFC 4256, 3.2: a server may ask as often as it likes before it refuses. */
+static int ask_password(struct connection *c, ssh_message m)
+{
+    const char *prompts[] = {"User password:"};
+    char hidden[] = {0};
+    c->asked++;
+    return ssh_message_auth_interactive_request(m, "User Authentication", "", 1, prompts, hidden) == SSH_OK ? 0 : 1;
+}
+
 static int on_auth(struct connection *c, ssh_message m)
 {
     const char *user = ssh_message_auth_user(m);
-    const char *prompts[] = {"User password:"};
-    char hidden[] = {0};
     int kind = ssh_message_subtype(m);
     bool right = false;
-    if (kind == SSH_AUTH_METHOD_PASSWORD) {
+    if (kind == SSH_AUTH_METHOD_PASSWORD && !c->listener->olt->interactive_only) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
         /* libssh 0.10 has no callback for keyboard-interactive, so both methods go by messages */
@@ -182,17 +196,19 @@ static int on_auth(struct connection *c, ssh_message m)
     } else if (kind == SSH_AUTH_METHOD_INTERACTIVE) {
         if (!ssh_message_auth_kbdint_is_response(m)) {
             snprintf(c->user, sizeof c->user, "%s", user != NULL ? user : "");
-            return ssh_message_auth_interactive_request(m, "User Authentication", "", 1, prompts, hidden) == SSH_OK
-                       ? 0
-                       : 1;
+            c->asked = 0;
+            return ask_password(c, m);
         }
         bool one = ssh_userauth_kbdint_getnanswers(c->ssh) == 1;
         right = one && password_is_right(c, c->user, ssh_userauth_kbdint_getanswer(c->ssh, 0));
+        if (one && !right && c->listener->olt->interactive_only && c->asked < ASK_TIMES) {
+            return ask_password(c, m);
+        }
     }
     if (right) {
         return ssh_message_auth_reply_success(m, 0) == SSH_OK ? 0 : 1;
     }
-    ssh_message_auth_set_methods(m, SSH_AUTH_METHOD_PASSWORD | SSH_AUTH_METHOD_INTERACTIVE);
+    ssh_message_auth_set_methods(m, methods_of(c->listener->olt));
     return 1;
 }
 
@@ -359,7 +375,7 @@ static bool start_ssh(struct connection *c, int fd)
     }
     ssh_set_blocking(c->ssh, 0);
     ssh_set_message_callback(c->ssh, on_message, c);
-    ssh_set_auth_methods(c->ssh, SSH_AUTH_METHOD_PASSWORD | SSH_AUTH_METHOD_INTERACTIVE);
+    ssh_set_auth_methods(c->ssh, methods_of(c->listener->olt));
     if (ssh_handle_key_exchange(c->ssh) == SSH_ERROR) {
         return false;
     }
