@@ -5,7 +5,7 @@ import shutil
 import sys
 import time
 
-COLUMNS = (("contract", 10), ("asked", 20), ("the OLT holds", 24), ("RADIUS answers", 19), ("session", 14),
+COLUMNS = (("contract", 10), ("asked", 20), ("the OLT holds", 26), ("RADIUS answers", 19), ("session", 14),
            ("outcome and evidence", 28), ("attempts", 9), ("time", 6))
 ANSWER_LINES = 6
 RULE = "-" * (sum(width for _, width in COLUMNS) + 2 * (len(COLUMNS) - 1))

@@ -289,7 +289,8 @@ void sn_cli_exchange(void *session, const struct sn_want *want, const struct sn_
         return;
     if (op->kind == SN_WRITE && !may_write(s, op->line, &reply->verdict))
         return;
-    (void)SN_FAILPOINT("cli.allowed", op->line);
+    if (op->kind == SN_WRITE)
+        (void)SN_FAILPOINT("cli.allowed", op->line);
     reply->unsent = false;
     settle(s, talk(s, op->line, deadline_ms), SN_UNKNOWN, &reply->verdict);
     keep_text(s, reply);

@@ -95,17 +95,24 @@ static bool alike(const struct hw_plan *p, const struct hw_flow *flow)
 
 /* ---- numbers ---- */
 
+/* FNV-1a, and its bits mixed once more: serials of one box of ONUs differ in their last digits only. */
+uint32_t hw_hash(const char *text)
+{
+    uint32_t hash = 2166136261u;
+
+    for (const char *c = text; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    return hash ^ hash >> 15;
+}
+
 /* A service-port index for a flow. Not the lowest free one: an index that another contract gave up a moment ago may still be
- * named by a line that is under way. FNV-1a over what the flow is, so that a repetition chooses the same. */
+ * named by a line that is under way. Made from what the flow is, so that a repetition chooses the same. */
 static int guess_index(const struct hw_plan *p, const struct hw_flow *flow, int attempt)
 {
     char text[80];
-    uint32_t hash = 2166136261u;
 
     (void)snprintf(text, sizeof(text), "%s/%d/%d/%d/%d", p->w.serial, flow->gem, flow->vlan, flow->user_vlan, attempt);
-    for (const char *c = text; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    return 1 + (int)(hash % (uint32_t)p->w.index_max);
+    return 1 + (int)(hw_hash(text) % (uint32_t)p->w.index_max);
 }
 
 static bool chosen(const int *list, size_t n, int index)

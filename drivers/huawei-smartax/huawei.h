@@ -158,6 +158,7 @@ struct hw_want {
     bool desc_exact;            /* the event says what follows the mark */
     bool adopt;
     int index_max;              /* service-port indexes are chosen from 1 to this */
+    int ont_ids;                /* ONT ids are chosen from 0 to one less than this */
 };
 
 enum hw_mark { HW_MARK_NONE, HW_MARK_OURS, HW_MARK_OTHER };
@@ -207,6 +208,7 @@ int hw_parse_optical(const char *text, double *ret_rx_dbm);
 /* absorb.c */
 void hw_absorb(const struct sn_want *want, const struct sn_op *op, const struct sn_reply *reply, void *have, json_t *memo,
                struct sn_verdict *ret);
+uint32_t hw_hash(const char *text);
 bool hw_memo_taken(const json_t *memo, const char *what, int number);
 /* Did the device round our rate? It keeps multiples of 64 kbit/s. */
 bool hw_rate_is(int64_t shown, int64_t wanted);

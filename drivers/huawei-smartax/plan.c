@@ -8,8 +8,6 @@
 
 #include "drivers/huawei-smartax/huawei.h"
 
-#define ONT_IDS 128 /* that we give out; some cards know 256 */
-
 static void done(struct hw_plan *p)
 {
     p->ret->what = SN_NEXT_DONE;
@@ -218,9 +216,15 @@ static int profile_ask(struct hw_plan *p, bool line)
 
 /* ---- the ONU is not there ---- */
 
+/* An id of the port, from the serial. Not the lowest free one: that is nearly always the one that another contract gave up last, and a line that
+ * arrives late names it (docs/decisions/ont-ids.md). */
 static int pick_ont(const struct hw_plan *p)
 {
-    for (int id = 0; id < ONT_IDS; id++) {
+    int first = (int)(hw_hash(p->w.serial) % (uint32_t)p->w.ont_ids);
+
+    for (int i = 0; i < p->w.ont_ids; i++) {
+        int id = (first + i) % p->w.ont_ids;
+
         if (!hw_bit(p->h->ont_used, id) && !hw_memo_taken(p->memo, "ont", id))
             return id;
     }

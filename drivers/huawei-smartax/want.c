@@ -8,6 +8,7 @@
 #include "drivers/huawei-smartax/huawei.h"
 
 #define INDEX_MAX 4000 /* default of service_port_max: within the range of every model */
+#define ONT_IDS 128 /* of a port, that we give out; some cards know 64, some 256 */
 
 static bool is_hex(const char *s, size_t n)
 {
@@ -220,6 +221,7 @@ int hw_want_read(const struct sn_want *want, struct hw_want *w)
     const json_t *onu = json_object_get(want->service, "onu"), *plan = json_object_get(want->service, "plan");
     const char *cutoff = sn_json_text(onu, "cutoff");
     int64_t index_max = sn_json_number_or(conf, "service_port_max", INDEX_MAX);
+    int64_t ont_ids = sn_json_number_or(conf, "ont_ids", ONT_IDS);
 
     memset(w, 0, sizeof(*w));
     if (read_key(want->key, w) < 0)
@@ -236,6 +238,7 @@ int hw_want_read(const struct sn_want *want, struct hw_want *w)
     w->shared = want->shared || json_is_true(json_object_get(want->key, "shared"));
     w->adopt = strcmp(sn_json_text(conf, "unmarked"), "refuse") != 0;
     w->index_max = index_max > 0 && index_max <= 65535 ? (int)index_max : INDEX_MAX;
+    w->ont_ids = ont_ids > 0 && ont_ids <= 256 ? (int)ont_ids : ONT_IDS;
     return 0;
 }
 

@@ -39,6 +39,7 @@ REFUSED, LOST, MUTE = "refused", "lost", "mute"
 CHUNK = 65536
 QUEUE_MAX = 4 << 20     # so much is taken in of what may not pass yet
 END, DEAD = b"", None   # in the place of bytes: the source's orderly end, its reset
+BEHIND_S = 0.3          # so much later than held bytes comes their sender's reset: a receiver that has not read them yet would drop them
 
 
 class Cut:
@@ -205,6 +206,9 @@ class CutProxy:
         with self._changing():
             for held in self._chosen(links, "held", self._held):
                 held -= set(directions or BOTH)
+            for way in [way for link in self._links for way in link.ways.values()]:
+                if len(way.queue) > 1 and way.queue[-1][1] is DEAD:
+                    way.queue[-1] = (time.monotonic() + BEHIND_S, DEAD)
 
     def isolate(self, *directions, links=None):
         with self._changing():

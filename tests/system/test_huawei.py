@@ -16,6 +16,7 @@ from simulator import PASSWORD, OpenSshFront, Simulator, olt_config, wait_until 
 
 SERIAL = "4857544311E70E9A"
 OTHER = "48575443AABBCCDD"
+ID = 38         # the ONT id at which the driver begins for SERIAL: made from it, so that one that was freed is not the next one given out
 
 
 class Olt:
@@ -105,7 +106,7 @@ def test_activation_is_read_back_and_saved(olt):
     answer = olt.done(service(description="Ana Perez"), ref="CT-17071")
     ont = olt.ont()
     assert ont["desc"] == "CT-17071 Ana Perez" and ont["line_profile"] == 10 and ont["run"] == "online"
-    assert olt.flows() == [("0/1/0", 0, 1, 110)]
+    assert olt.flows() == [("0/1/0", ID, 1, 110)]
     assert answer["reality"]["rx_dbm"] == -21.4
     assert answer["save"]["class"] == "ok"
     assert not olt.state()["dirty"] and olt.state()["saved"]["service_ports"] == olt.state()["service_ports"]
@@ -132,10 +133,10 @@ def test_suspension_cuts_the_onu_and_resumption_heals_it(olt):
     olt.done(service())
     olt.reset()
     olt.done(service(), suspended=True)
-    assert olt.writes() == ["ont deactivate 0 0"] and not olt.ont()["active"]
+    assert olt.writes() == [f"ont deactivate 0 {ID}"] and not olt.ont()["active"]
     assert olt.done(service(), suspended=True)["writes"] == 0
     olt.done(service())
-    assert olt.ont()["active"] and olt.writes()[1:] == ["ont activate 0 0"]
+    assert olt.ont()["active"] and olt.writes()[1:] == [f"ont activate 0 {ID}"]
 
 
 def test_suspension_of_the_lan_port(olt):
@@ -172,7 +173,7 @@ def test_move_to_another_port_of_the_same_olt(olt):
     olt.done(service())
     olt.sim.ask("plug", fsp="0/1/5", sn=SERIAL)
     answer = olt.done(service(port=5), old=[key_of()])
-    assert olt.ont()["fsp"] == "0/1/5" and olt.flows() == [("0/1/5", 0, 1, 110)]
+    assert olt.ont()["fsp"] == "0/1/5" and olt.flows() == [("0/1/5", ID, 1, 110)]
     assert answer["reality"]["run"] == "online"
 
 
@@ -188,19 +189,19 @@ def test_another_vlan_on_the_same_gem_is_undone_first(olt):
     olt.reset()
     olt.done(service(flows=((1, 100),)), old=[key_of()])
     undo, add = olt.writes()
-    assert undo == "undo service-port vlan 110 gpon 0/1/0 ont 0 gemport 1" and " vlan 100 " in add
-    assert olt.flows() == [("0/1/0", 0, 1, 100)]
+    assert undo == f"undo service-port vlan 110 gpon 0/1/0 ont {ID} gemport 1" and " vlan 100 " in add
+    assert olt.flows() == [("0/1/0", ID, 1, 100)]
 
 
 def test_older_flow_is_removed_and_a_stranger_stays(olt):
     olt.done(service(flows=((1, 110), (2, 100))))
-    olt.sim.ask("type", lines=["service-port 3999 vlan 100 gpon 0/1/0 ont 0 gemport 2 multi-service user-vlan 55"])
+    olt.sim.ask("type", lines=[f"service-port 3999 vlan 100 gpon 0/1/0 ont {ID} gemport 2 multi-service user-vlan 55"])
     answer = olt.done(service(), old=[key_of(flows=((1, 110),))])
     assert len(olt.flows()) == 3, "flows that no key of ours names stay"
     assert len(answer["holds"]["extra"]) == 2
     # both flows share VLAN and GEM port: the one of ours can only be undone by its index
     olt.done(service(), old=[key_of(flows=((1, 110), (2, 100)))])
-    assert olt.flows() == [("0/1/0", 0, 1, 110)]
+    assert olt.flows() == [("0/1/0", ID, 1, 110)]
 
 
 def test_profiles_by_name_and_by_the_plan_of_the_target(olt):
@@ -217,7 +218,7 @@ def test_profile_of_an_existing_onu_is_changed_in_place(olt):
     olt.done(service(flows=((2, 100),)))
     olt.reset()
     olt.done(service(line="20", flows=((2, 100),)))
-    assert olt.writes() == ["ont modify 0 0 ont-lineprofile-id 20"]
+    assert olt.writes() == [f"ont modify 0 {ID} ont-lineprofile-id 20"]
 
 
 def test_onu_that_is_dark_is_added_and_said_to_be_offline(olt):
@@ -226,17 +227,22 @@ def test_onu_that_is_dark_is_added_and_said_to_be_offline(olt):
 
 
 def test_leftover_service_ports_of_a_deleted_ont_are_not_inherited(start):
-    olt = start(service_ports=[{"index": 9, "vlan": 110, "fsp": "0/1/0", "ont": 0, "gem": 1, "user_vlan": 110}])
+    olt = start(service_ports=[{"index": 9, "vlan": 110, "fsp": "0/1/0", "ont": ID, "gem": 1, "user_vlan": 110}])
     olt.done(service())
-    assert olt.ont()["id"] == 1
+    assert olt.ont()["id"] == ID + 1
 
 
-def test_lowest_free_ont_id(start):
+def test_next_free_ont_id(start):
     onts = [{"fsp": "0/1/0", "id": i, "sn": f"4857544300000{i:03X}", "line_profile": 10, "service_profile": 10,
-             "desc": f"CT-{i}"} for i in (0, 1, 2, 4)]
+             "desc": f"CT-{i}"} for i in (ID, ID + 1, ID + 3)]
     olt = start(onts=onts)
     olt.done(service(), ref="CT-99")
-    assert olt.ont()["id"] == 3
+    assert olt.ont()["id"] == ID + 2
+
+
+def test_ont_ids_of_a_card_that_knows_fewer(olt):
+    olt.done(service(), options={"ont_ids": 16})
+    assert olt.ont()["id"] == ID % 16
 
 
 # ---- whose is it ----
@@ -254,7 +260,7 @@ def test_A09_mark_of_another_contract_is_never_touched(olt):
 
 def test_unmarked_onu_is_adopted_or_refused(olt):
     olt.done(service())
-    olt.sim.ask("type", lines=["interface gpon 0/1", "ont modify 0 0 desc Generic_description"])
+    olt.sim.ask("type", lines=["interface gpon 0/1", f"ont modify 0 {ID} desc Generic_description"])
     answer = olt.carry(service(), options={"unmarked": "refuse"})
     assert (answer["class"], answer["code"]) == ("permanent", "huawei.unmarked")
     olt.done(service())
@@ -265,7 +271,7 @@ def test_A10_neighbour_on_a_shared_onu_survives_everything(olt):
     mine, yours = service(flows=((1, 110),), shared=True), service(flows=((2, 100),), shared=True)
     olt.done(yours, ref="CT-2", shared=True)
     olt.done(mine, ref="CT-1", shared=True, rivals=["CT-2"])
-    both = [("0/1/0", 0, 1, 110), ("0/1/0", 0, 2, 100)]
+    both = [("0/1/0", ID, 1, 110), ("0/1/0", ID, 2, 100)]
     assert sorted(olt.flows()) == both and olt.ont()["desc"] == "CT-2"
     answer = olt.done(mine, ref="CT-1", shared=True, suspended=True, rivals=["CT-2"])
     assert olt.flows() == both[1:] and olt.ont()["active"] and "own service-ports" in answer["holds"]["cut"]
@@ -289,9 +295,9 @@ def test_claimed_by_another_contract_and_not_shared(olt):
 
 def test_termination_keeps_an_onu_with_a_stranger_on_it(olt):
     olt.done(service())
-    olt.sim.ask("type", lines=["service-port 3999 vlan 100 gpon 0/1/0 ont 0 gemport 2 multi-service user-vlan 55"])
+    olt.sim.ask("type", lines=[f"service-port 3999 vlan 100 gpon 0/1/0 ont {ID} gemport 2 multi-service user-vlan 55"])
     answer = olt.done(kind="GONE", key=key_of())
-    assert olt.flows() == [("0/1/0", 0, 2, 100)] and olt.ont() is not None and "kept" in answer["holds"]
+    assert olt.flows() == [("0/1/0", ID, 2, 100)] and olt.ont() is not None and "kept" in answer["holds"]
 
 
 def test_onu_on_another_port_than_the_event_says(olt):
@@ -367,7 +373,7 @@ def test_A04_cut_at_each_write(olt, kind, n):
     olt.sim.fault(kind, n=n, match="^(traffic|ont add|service-port)")
     answer = olt.done(service())
     assert [r[1] for r in answer["replies"]].count("unknown") == 1
-    assert len(olt.state()["onts"]) == 1 and olt.flows() == [("0/1/0", 0, 1, 110)]
+    assert len(olt.state()["onts"]) == 1 and olt.flows() == [("0/1/0", ID, 1, 110)]
     assert len(olt.writes()) == WRITES_OF_ACTIVATION
 
 
@@ -420,7 +426,7 @@ def test_long_lists_are_paged_and_read_whole(start):
     olt = start(onts=onts)
     olt.sim.fault("unknown_text", match="^scroll", text="  % Unknown command, the error locates at '^'")
     olt.done(service(), ref="CT-200")
-    assert olt.ont()["id"] == 100
+    assert olt.ont()["id"] == 100           # all from 0 to 99 are in use
 
 
 @pytest.mark.parametrize("command", ["undo smart", "undo interactive", "infoswitch"])

@@ -346,10 +346,15 @@ static void test_reply_about_another_onu(void **state)
     bench_free(b);
 }
 
+/* A service-port on the ONT, or on the id that the ONT would get. */
 static void add_stranger(struct bench *b, int gem, int vlan)
 {
+    struct hw_want w;
+
+    assert_int_equal(hw_want_read(&b->want, &w), 0);
     b->olt.flows[b->olt.n_flows++] =
-        (struct fake_flow){.index = 900 + b->olt.n_flows, .vlan = vlan, .slot = 1, .port = 3, .ont = 0, .gem = gem, .user = vlan};
+        (struct fake_flow){.index = 900 + b->olt.n_flows, .vlan = vlan, .slot = 1, .port = 3,
+                           .ont = (int)(hw_hash(w.serial) % (uint32_t)w.ont_ids), .gem = gem, .user = vlan};
 }
 
 static void test_strangers_flows(void **state)
@@ -381,9 +386,10 @@ static void test_leftovers(void **state)
     struct bench *b = bench_new();
 
     (void)state;
+    make_key(b);
     add_stranger(b, 1, 100);
     reaches(b);
-    assert_int_equal(b->olt.onts[0].id, 1);
+    assert_int_equal(b->olt.onts[0].id, b->olt.flows[0].ont + 1);
     bench_free(b);
 }
 
