@@ -24,8 +24,8 @@ static void each_class_of_the_database_has_its_verdict(void **state)
         { SN_PG_LOST, true, SN_UNKNOWN, "radius.sql-lost" },      /* after it nobody knows: the next step is to read */
         { SN_PG_AUTH, false, SN_AUTH, "radius.sql-auth" },
         { SN_PG_PRIVILEGE, false, SN_AUTH, "radius.sql-not-prepared" },
-        { SN_PG_RETRY, false, SN_TRANSIENT_JOB, "radius.sql-retry" },
-        { SN_PG_RETRY, true, SN_TRANSIENT_JOB, "radius.sql-retry" }, /* a deadlock at the commit is rolled back, and known to be */
+        { SN_PG_RETRY, false, SN_AGAIN, "radius.sql-retry" },
+        { SN_PG_RETRY, true, SN_AGAIN, "radius.sql-retry" }, /* a deadlock at the commit is rolled back, and known to be */
         { SN_PG_BUSY, false, SN_TRANSIENT_DEVICE, "radius.sql-busy" },
         { SN_PG_CONSTRAINT, false, SN_PERMANENT, "radius.sql-refused" },
         { SN_PG_OTHER, false, SN_PERMANENT, "radius.sql-refused" },
