@@ -102,6 +102,7 @@ struct sn_reply {
     struct sn_buf text;        /* what the target said, cleaned of echo and prompt; journaled after redaction */
     json_t *data;              /* structured answer (rows, attributes), own reference; NULL for a CLI */
     enum sn_heard heard;
+    const struct sn_target *at; /* who was asked instead of the op's own target (the NAS that has the session): its gate is meant; NULL: nobody else */
     struct sn_verdict verdict; /* of the transport: SN_OK whole answer; SN_UNKNOWN sent, no whole answer; SN_UNREACHABLE nothing sent … */
     bool unsent;               /* the op itself did not leave: no session, or held back at the last moment. The exec_log says so */
 };

@@ -220,6 +220,7 @@ static void send_packet(struct ses_session *s, const struct sn_want *want, const
         sn_verdict_set(&reply->verdict, SN_TRANSIENT_DEVICE, "process.out-of-memory", "out of memory");
         return;
     }
+    reply->at = nas != s->env.target ? nas : NULL;
     build(&p, sn_json_text(want->key, "username"), op);
     rq.timers = timers_of(nas, op->verb == SES_SWEEP ? FOR_A_SWEEP : FOR_A_JOB);
     if (ask_nas(nas, s->env.secrets, &p, &rq, deadline_ms, res, &reply->verdict)) {

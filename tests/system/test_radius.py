@@ -278,6 +278,24 @@ def test_session_at_another_nas_than_the_event_says_is_found_by_radacct(isp, lab
     assert net.rate("ana@isp", "bng-2") == []
 
 
+def test_silence_of_the_nas_that_has_the_session_closes_that_ones_gate(isp, lab, wait):
+    """The event says bng-1, the customer is at bng-2, which does not answer: bng-1 goes on as if nothing were."""
+    net = isp()
+    net.silverd.start()
+    ana, beto = net.contract(1, nas="bng-1"), net.contract(2, "beto@isp", "bng-1")
+    net.customer(ana, nas="bng-2")
+    net.customer(beto)
+    with paused(lab.nas["bng-2"].process):
+        event = ana.publish("plan_changed", plan=LARGE)
+        wait(lambda: len(net.silverd.results(event["id"])) >= 2, "two turns of the waiting event")
+        wait(lambda: "closed" in str(lab.redis.command("HGETALL", "sn:1:g:bng-2")), "the gate of bng-2 to close")
+        result = net.carry(beto, "plan_changed", plan=LARGE)
+        assert (result["outcome"], result["evidence"]) == ("applied", "acknowledged")
+    result = net.silverd.final(event)
+    assert (result["outcome"], result["attempt"], net.rate("ana@isp", "bng-2")) == ("applied", 1, ["50000k/100000k"])
+    assert "gate closed device=bng-1" not in net.silverd.process.log_text()
+
+
 @pytest.mark.parametrize("user, code, attempts", [("vip@isp", "radius.nas-refused-501", 1),
                                                   ("lleno@isp", "radius.nas-refused-506", 3)])
 def test_refusal_of_the_nas_is_dead_and_everything_else_is_done(isp, lab, user, code, attempts):

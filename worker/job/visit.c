@@ -38,6 +38,7 @@ struct visit {
     struct sn_step_ask ask; /* of the write in hand */
     bool heard; /* the target itself answered */
     bool tried; /* written to though its gate is closed */
+    struct sn_device *asked; /* who was asked last, when it was not the step's own target */
 };
 
 /* ---- the loop's callbacks ---- */
@@ -112,6 +113,7 @@ static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *r
     json_t *intent;
 
     (void)SN_FAILPOINT("write.before-admit", op->line);
+    v->asked = NULL;
     if (!sn_fleet_may_write(v->fleet, v->job->device, v->job->epoch)) {
         sn_verdict_set(ret, SN_LOST, "core.lease-lost", "the lease of %s is over", v->job->device->target->id);
         return;
@@ -159,7 +161,8 @@ static bool is_session_dead(enum sn_class c)
 /* What an answer says of the target itself, for its gate. */
 static void take_notice(struct visit *v, const struct sn_reply *reply)
 {
-    if (reply->verdict.class != SN_OK || reply->heard == SN_HEARD_OTHER)
+    v->asked = reply->at != NULL ? sn_fleet_device(v->fleet, reply->at->id) : NULL;
+    if (reply->verdict.class != SN_OK || reply->heard == SN_HEARD_OTHER || v->asked != NULL)
         return;
     if (reply->heard == SN_HEARD_NOBODY) {
         sn_fleet_gate_closed(v->fleet, v->step->device, &reply->verdict);
@@ -179,6 +182,7 @@ static void exchange(void *arg, const struct sn_want *want, const struct sn_op *
     int64_t started;
 
     v->op_started_ms = now;
+    v->asked = NULL;
     v->step->ops++;
     reply->unsent = true;
     if (now >= v->deadline_ms) {
@@ -499,7 +503,7 @@ static void act(struct visit *v)
     case SN_ACT_GATE:
     case SN_ACT_POSTPONE:
     case SN_ACT_GATE_PERSON:
-        sn_fleet_gate_closed(v->fleet, s->device, &s->verdict);
+        sn_fleet_gate_closed(v->fleet, v->asked != NULL ? v->asked : s->device, &s->verdict);
         if (routing)
             sn_finish_give_back(v->t, job);
         else
