@@ -73,16 +73,19 @@ static void update_all(struct sn_fleet *fleet)
 /* Not ours any more: its lane may not write one more byte, and if it waits for the device it is woken by a dead socket. */
 static void lose(struct sn_keeper *k, struct sn_device *d)
 {
+    bool had;
     int fd;
 
     atomic_store(&d->owned, false);
     (void)pthread_mutex_lock(&d->lock);
-    if (d->own != SN_OWN_NONE)
+    had = d->own != SN_OWN_NONE;
+    if (had)
         sn_log(k->fleet->log, SN_LOG_ERROR, "keeper", "ownership lost", "device", d->target->id, NULL);
     d->own = SN_OWN_NONE;
     d->rival_seen_alive = false;
     (void)pthread_mutex_unlock(&d->lock);
-    (void)SN_FAILPOINT("keeper.lost", d->target->id);
+    if (had)
+        (void)SN_FAILPOINT("keeper.lost", d->target->id);
     fd = atomic_load(&d->session_fd);
     if (fd >= 0)
         (void)shutdown(fd, SHUT_RDWR);

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "common/base/json.h"
 #include "worker/job/finish.h"
 #include "worker/job/visit.h"
 
@@ -118,13 +119,19 @@ static void build_steps(struct sn_lane_thread *t, struct sn_job *job)
     struct sn_error err;
     char owner[SN_NS_MAX + 32];
     json_t *records = NULL;
+    unsigned failures = sn_json_failures();
+    int built;
 
     sn_job_owner(job, owner, sizeof(owner));
     if (sn_store_records(t->store, owner, &records, &err) != 0) {
         sn_finish_again(fleet, job, &err);
         return;
     }
-    if (sn_recipe_build(job, fleet, records, &follow, &why) != 0) {
+    built = sn_recipe_build(job, fleet, records, &follow, &why);
+    if (sn_json_failures() != failures) { /* a step may be missing, or lack its key */
+        (void)sn_error_oom(&err);
+        sn_finish_again(fleet, job, &err);
+    } else if (built != 0) {
         sn_verdict_copy(&job->cause, &why);
         if (job->dry)
             job->after = SN_THEN_PUBLISH;

@@ -78,6 +78,7 @@ static bool carry(struct run *r, const struct sn_op *op, struct sn_verdict *ret)
 {
     struct sn_reply reply = { 0 };
     json_t *memo_before = NULL;
+    bool absorbed;
     bool sent;
 
     if (op->kind == SN_WRITE) {
@@ -86,14 +87,16 @@ static bool carry(struct run *r, const struct sn_op *op, struct sn_verdict *ret)
             return false;
     }
     r->io->exchange(r->io->arg, r->want, op, &reply);
-    if (reply.verdict.class == SN_OK || (reply.verdict.class == SN_UNKNOWN && op->kind == SN_WRITE)) {
+    absorbed = reply.verdict.class == SN_OK || (reply.verdict.class == SN_UNKNOWN && op->kind == SN_WRITE);
+    if (absorbed) {
         memo_before = sn_json_deep_copy(r->memo);
         r->driver->absorb(r->want, op, &reply, r->have, r->memo, ret);
     }
     if (reply.verdict.class != SN_OK)
         sn_verdict_copy(ret, &reply.verdict);
     r->io->after(r->io->arg, op, &reply, ret);
-    if (memo_before != NULL && !json_equal(memo_before, r->memo) && r->io->remember(r->io->arg, r->memo) != 0)
+    /* without memory for the comparison it is kept once too often */
+    if (absorbed && !json_equal(memo_before, r->memo) && r->io->remember(r->io->arg, r->memo) != 0)
         sn_verdict_set(ret, SN_LOST, "core.store-unsure", "an acknowledgement could not be put on record");
     /* LOST, UNREACHABLE: it did not leave; SUPERSEDED, CONFLICT: the target's own fence undid it */
     sent = op->kind == SN_WRITE && ret->class != SN_LOST && ret->class != SN_UNREACHABLE && ret->class != SN_SUPERSEDED &&

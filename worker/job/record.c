@@ -45,9 +45,19 @@ static int keep(json_t *record, const char *aspect, const json_t *key)
     return json_array_append_new(keys, json_pack("{s:s, s:O}", "aspect", aspect, "key", key));
 }
 
+/* The tree when nothing is missing in it, else NULL: a record that lacks a place is worse than none. */
+static json_t *whole(json_t *tree, unsigned failures_before)
+{
+    if (tree == NULL || sn_json_failures() == failures_before)
+        return tree;
+    json_decref(tree);
+    return NULL;
+}
+
 json_t *sn_record_intent(const json_t *old, const struct sn_record_who *who, const char *aspect, const json_t *key,
                          const json_t *memo)
 {
+    unsigned before = sn_json_failures();
     json_t *r = base_of(old, who, memo);
     size_t i;
     json_t *item;
@@ -58,12 +68,13 @@ json_t *sn_record_intent(const json_t *old, const struct sn_record_who *who, con
         (void)keep(r, aspect_of(item), json_object_get(item, "key"));
     if (key != NULL)
         (void)keep(r, aspect, key);
-    return r;
+    return whole(r, before);
 }
 
 json_t *sn_record_settled(const json_t *old, const struct sn_record_who *who, const struct sn_driver *driver, const char *aspect,
                           const json_t *key, bool gone, const json_t *memo)
 {
+    unsigned before = sn_json_failures();
     json_t *r = base_of(old, who, memo);
     size_t i;
     json_t *item;
@@ -77,7 +88,7 @@ json_t *sn_record_settled(const json_t *old, const struct sn_record_who *who, co
     }
     if (!gone)
         (void)keep(r, aspect, key);
-    return r;
+    return whole(r, before);
 }
 
 bool sn_record_is_empty(const json_t *record)
@@ -96,6 +107,7 @@ bool sn_record_is_fresh(const json_t *record, const char *event)
 
 json_t *sn_record_old_forms(const json_t *record, const struct sn_driver *driver, const char *aspect, const json_t *key)
 {
+    unsigned before = sn_json_failures();
     json_t *forms = json_array();
     size_t i;
     json_t *item;
@@ -105,11 +117,12 @@ json_t *sn_record_old_forms(const json_t *record, const struct sn_driver *driver
         if (strcmp(aspect_of(item), aspect) == 0 && driver->same_thing(k, key) && !json_equal(k, key))
             (void)json_array_append(forms, k);
     }
-    return forms;
+    return whole(forms, before);
 }
 
 json_t *sn_record_other_things(const json_t *record, const struct sn_driver *driver, const char *aspect, const json_t *key)
 {
+    unsigned before = sn_json_failures();
     json_t *others = json_array();
     size_t i;
     json_t *item;
@@ -121,7 +134,7 @@ json_t *sn_record_other_things(const json_t *record, const struct sn_driver *dri
         if (key == NULL || !driver->same_thing(k, key))
             (void)json_array_append(others, item);
     }
-    return others;
+    return whole(others, before);
 }
 
 json_t *sn_record_memo(const json_t *record, const char *rev)

@@ -36,11 +36,11 @@ json_t *sn_record_settled(const json_t *old, const struct sn_record_who *who, co
 bool sn_record_is_empty(const json_t *record);
 /* Did this contract hold nothing here before this event? */
 bool sn_record_is_fresh(const json_t *record, const char *event);
-/* Forms of the thing `key` that the record names, without `key` itself: array of keys. */
+/* Forms of the thing `key` that the record names, without `key` itself: array of keys. NULL on memory. */
 json_t *sn_record_old_forms(const json_t *record, const struct sn_driver *driver, const char *aspect, const json_t *key);
-/* Keys of this aspect (NULL = any) that are another thing than `key` (NULL = all): array of {"aspect", "key"}. */
+/* Keys of this aspect (NULL = any) that are another thing than `key` (NULL = all): array of {"aspect", "key"}. NULL on memory. */
 json_t *sn_record_other_things(const json_t *record, const struct sn_driver *driver, const char *aspect, const json_t *key);
-/* memo of this rev, or {} when it belongs to another one. */
+/* memo of this rev, or {} when it belongs to another one. NULL on memory. */
 json_t *sn_record_memo(const json_t *record, const char *rev);
 
 #endif

@@ -31,18 +31,21 @@ void sn_job_clean_text(const struct sn_fleet *fleet, const char *text, size_t le
         p = end + 1;
         left -= n + 1;
     }
+    out->failed = out->failed || masked.failed;
     sn_buf_fini(&masked);
 }
 
 static void mask_string(const struct sn_fleet *fleet, json_t *value)
 {
     struct sn_buf masked = SN_BUF_INIT;
+    bool same;
 
     sn_redact_apply(fleet->redact, &masked, json_string_value(value), json_string_length(value));
-    if (masked.failed)
-        (void)json_string_set(value, "");
-    else if (masked.len != json_string_length(value) || memcmp(sn_buf_str(&masked), json_string_value(value), masked.len) != 0)
-        (void)json_string_setn(value, sn_buf_str(&masked), masked.len);
+    same = !masked.failed && masked.len == json_string_length(value) &&
+           memcmp(sn_buf_str(&masked), json_string_value(value), masked.len) == 0;
+    /* no memory for the masked text: all of it is masked, where it stands */
+    if (masked.failed || (!same && json_string_setn(value, sn_buf_str(&masked), masked.len) != 0))
+        memset((char *)(uintptr_t)json_string_value(value), '*', json_string_length(value));
     sn_buf_fini(&masked);
 }
 
@@ -74,7 +77,7 @@ void sn_job_note(struct sn_job *job, const struct sn_fleet *fleet, const char *t
     entry = json_pack("{s:i, s:I, s:s, s:s, s:s, s:s}", "seq", (int)json_array_size(job->entries), "ms",
                       (json_int_t)(sn_clock_mono_ms() - job->received_ms), "target", target, "dir", dir, "text",
                       sn_buf_str(&clean), "verdict", verdict);
-    if (entry == NULL || json_array_append_new(job->entries, entry) != 0)
+    if (entry == NULL || json_array_append_new(job->entries, entry) != 0 || clean.failed)
         job->entries_cut = true;
     job->entries_bytes += clean.len + 64;
 out:
@@ -130,8 +133,7 @@ enum sn_evidence sn_result_evidence(const struct sn_job *job)
 
 static void set(json_t *o, const char *key, json_t *value)
 {
-    /* json_object_set_new() frees value on failure; a result without one field is still worth more than none */
-    (void)json_object_set_new(o, key, value);
+    (void)json_object_set_new(o, key, value); /* it frees value on failure; whole() asks whether anything failed */
 }
 
 /* Several visits to one target are one line for people: the later visit says how it stands. */
@@ -227,7 +229,8 @@ static json_t *wanted_of(const struct sn_event *ev)
     return w;
 }
 
-static void add_letter(json_t *r, const struct sn_job *job, const struct sn_fleet *fleet)
+/* -1: memory. A dead letter without its event could never be replayed. */
+static int add_letter(json_t *r, const struct sn_job *job, const struct sn_fleet *fleet)
 {
     struct sn_error err;
     char *sealed = NULL;
@@ -242,6 +245,7 @@ static void add_letter(json_t *r, const struct sn_job *job, const struct sn_flee
         body = clean;
         len = clean != NULL ? strlen(clean) : 0;
     }
+    err.code[0] = '\0';
     if (body != NULL && fleet->policy.seal_public != NULL &&
         sn_secret_seal_message(fleet->policy.seal_public, body, len, &sealed, &err) == 0)
         set(r, "letter", json_pack("{s:s}", "event_sealed", sealed));
@@ -251,6 +255,16 @@ static void add_letter(json_t *r, const struct sn_job *job, const struct sn_flee
     free(reply);
     free(sealed);
     free(clean);
+    return sn_error_is_oom(&err) ? -1 : 0;
+}
+
+/* The text when nothing is missing in it, else NULL: the ledger takes no half of a result. */
+static char *whole(char *text, unsigned failures_before)
+{
+    if (sn_json_failures() == failures_before)
+        return text;
+    free(text);
+    return NULL;
 }
 
 static json_t *build(const struct sn_job *job, const struct sn_fleet *fleet, const struct sn_result_say *say)
@@ -287,20 +301,21 @@ static json_t *build(const struct sn_job *job, const struct sn_fleet *fleet, con
 
 char *sn_result_text(const struct sn_job *job, const struct sn_fleet *fleet, const struct sn_result_say *say)
 {
+    unsigned before = sn_json_failures();
     json_t *r = build(job, fleet, say);
-    char *text;
+    char *text = NULL;
 
     set(r, "log", json_incref(job->entries));
     set(r, "truncated", json_boolean(job->entries_cut));
-    if (say->letter)
-        add_letter(r, job, fleet);
-    text = sn_json_dumps(r, JSON_COMPACT);
+    if (!say->letter || add_letter(r, job, fleet) == 0)
+        text = sn_json_dumps(r, JSON_COMPACT);
     json_decref(r);
-    return text;
+    return whole(text, before);
 }
 
 char *sn_result_stored(const struct sn_job *job, const struct sn_fleet *fleet, const struct sn_result_say *say)
 {
+    unsigned before = sn_json_failures();
     json_t *r = build(job, fleet, say);
     char *text;
 
@@ -320,5 +335,5 @@ char *sn_result_stored(const struct sn_job *job, const struct sn_fleet *fleet, c
         text = sn_json_dumps(r, JSON_COMPACT);
     }
     json_decref(r);
-    return text;
+    return whole(text, before);
 }

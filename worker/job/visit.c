@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "common/base/json.h"
 #include "worker/job/converge.h"
 #include "worker/job/finish.h"
 #include "worker/job/record.h"
@@ -35,6 +36,7 @@ struct visit {
     json_t *memo;
     int64_t deadline_ms;
     int64_t op_started_ms;
+    unsigned failures; /* sn_json_failures() when the visit began */
     struct sn_step_ask ask; /* of the write in hand */
     bool heard; /* the target itself answered */
     bool tried; /* written to though its gate is closed */
@@ -102,6 +104,12 @@ static bool may_try(struct visit *v)
     return open || v->tried;
 }
 
+/* Did an allocation of a tree fail since the visit began? Then something that it rests on may be missing: it starts again. */
+static bool ran_out(const struct visit *v)
+{
+    return sn_json_failures() != v->failures;
+}
+
 static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *ret)
 {
     struct visit *v = arg;
@@ -137,8 +145,10 @@ static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *r
     v->ask.text = sn_buf_str(&text);
     if (intent != NULL && v->ask.claims != NULL)
         (void)json_object_set(intent, "claims", v->claims); /* so that the index can be made again from the ledger */
-    if (intent == NULL || sn_store_step(v->t->store, &v->ask, &said, other, id, &err) != 0) {
-        sn_verdict_set(ret, SN_LOST, "core.store-unsure", "%s", intent == NULL ? "out of memory" : err.text);
+    if (text.failed || ran_out(v)) { /* what the driver read may lack something: nothing is written because of it */
+        sn_verdict_set(ret, SN_LOST, "core.store-unsure", "out of memory");
+    } else if (sn_store_step(v->t->store, &v->ask, &said, other, id, &err) != 0) {
+        sn_verdict_set(ret, SN_LOST, "core.store-unsure", "%s", err.text);
     } else if (said != SN_STEP_OK) {
         refuse(v, said, other, ret);
     } else {
@@ -297,6 +307,7 @@ static int open_visit(struct visit *v, struct sn_lane_thread *t, struct sn_job *
     struct sn_event *ev = job->event;
 
     memset(v, 0, sizeof(*v));
+    v->failures = sn_json_failures();
     v->t = t;
     v->fleet = sn_lane_fleet(t->lane);
     v->job = job;
@@ -380,7 +391,7 @@ static int settle_record(struct visit *v, struct sn_error *err)
     unclaim = no_longer_ours(v);
     if (record != NULL && s->kind == SN_BE && v->claims != NULL)
         (void)json_object_set(record, "claims", v->claims);
-    if (record == NULL || unclaim == NULL) {
+    if (record == NULL || unclaim == NULL || ran_out(v)) {
         rc = sn_error_oom(err);
     } else {
         rc = sn_store_record(v->t->store, v->owner, v->job->event->generation, s->target->uid,
@@ -579,6 +590,11 @@ static void done(struct visit *v)
     struct sn_error err;
     bool batch = v->step->driver->commit_policy == SN_COMMIT_BATCH;
 
+    if (!v->job->dry && ran_out(v)) {
+        (void)sn_error_oom(&err);
+        sn_finish_again(v->fleet, v->job, &err);
+        return;
+    }
     /* a running configuration is forgotten by a restart: its record shrinks when it is saved (sn_visit_saved) */
     if (!v->job->dry && (batch ? give_up_claims(v, &err) : settle_record(v, &err)) != 0) {
         sn_finish_again(v->fleet, v->job, &err);
