@@ -16,8 +16,8 @@ struct loading {
     size_t cap;
 };
 static _Thread_local struct loading *loading;
-/* Did an allocation of jansson fail in this thread, since it was last set to false? */
-static _Thread_local bool ran_out;
+/* Of jansson's allocations in this thread. */
+static _Thread_local unsigned failures;
 
 static int keep(struct loading *l, void *p)
 {
@@ -38,12 +38,13 @@ static void *allocate(size_t size)
     struct loading *l = loading;
     void *p = malloc(size);
 
-    ran_out = ran_out || p == NULL;
-    if (l != NULL && (p == NULL || keep(l, p) != 0)) {
-        free(p);
+    if (p != NULL && (l == NULL || keep(l, p) == 0))
+        return p;
+    failures++;
+    free(p);
+    if (l != NULL)
         longjmp(l->out, 1);
-    }
-    return p;
+    return NULL;
 }
 
 static void release(void *p)
@@ -105,13 +106,17 @@ json_t *sn_json_load_file(const char *path, size_t flags, json_error_t *ret_wher
     return doc;
 }
 
+unsigned sn_json_failures(void)
+{
+    return failures;
+}
+
 json_t *sn_json_deep_copy(const json_t *value)
 {
-    json_t *copy;
+    unsigned before = failures;
+    json_t *copy = json_deep_copy(value);
 
-    ran_out = false;
-    copy = json_deep_copy(value);
-    if (!ran_out)
+    if (failures == before)
         return copy;
     json_decref(copy);
     return NULL;
@@ -119,11 +124,10 @@ json_t *sn_json_deep_copy(const json_t *value)
 
 char *sn_json_dumps(const json_t *value, size_t flags)
 {
-    char *text;
+    unsigned before = failures;
+    char *text = json_dumps(value, flags);
 
-    ran_out = false;
-    text = json_dumps(value, flags);
-    if (!ran_out)
+    if (failures == before)
         return text;
     free(text);
     return NULL;

@@ -22,6 +22,10 @@ json_t *sn_json_load_file(const char *path, size_t flags, json_error_t *ret_wher
 json_t *sn_json_deep_copy(const json_t *value);
 char *sn_json_dumps(const json_t *value, size_t flags);
 
+/* How many allocations of jansson have failed in this thread so far. The same number before and after a tree was put together from many pieces
+ * says that none is missing, without a look at each. */
+unsigned sn_json_failures(void);
+
 const char *sn_json_text(const json_t *object, const char *key);  /* "" when there is none */
 int64_t sn_json_number(const json_t *object, const char *key);    /* 0 when there is none */
 int64_t sn_json_number_or(const json_t *object, const char *key, int64_t otherwise);
