@@ -85,7 +85,7 @@ static int64_t closed_for(struct fixture *f, struct sn_device *d)
     return sn_device_gate(d).probe_at_ms - 5000;
 }
 
-/* Each closing without a success doubles the time; chance spreads it by a quarter, over the whole of it. */
+/* Each outage without a success between them doubles the time; chance spreads it by a quarter, over the whole of it. */
 static void probes_back_off_and_do_not_come_together(void **state)
 {
     struct fixture *f = *state;
@@ -99,8 +99,10 @@ static void probes_back_off_and_do_not_come_together(void **state)
             int64_t wait = 0;
             memset(&d->gate, 0, sizeof(d->gate));
             fake_clock_set(5000, WALL, seed);
-            for (int i = 0; i < closings; i++)
+            for (int i = 0; i < closings; i++) {
+                sn_fleet_gate_opened(&f->fleet, d, "probe answered"); /* no job succeeded since */
                 wait = closed_for(f, d);
+            }
             assert_in_range(wait, step * 3 / 4, step * 5 / 4);
             least = wait < least ? wait : least;
             most = wait > most ? wait : most;
