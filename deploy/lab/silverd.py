@@ -133,6 +133,10 @@ class Silverd:
             if "event" in result:
                 self._results.setdefault(result["event"], []).append(result)
 
+    def waiting(self, queue):
+        """How many messages are ready in a queue."""
+        return self._tap.queue_declare(queue, passive=True).method.message_count
+
     def results(self, event_id):
         """Everything that was said of an event, in order."""
         self._drain()

@@ -190,6 +190,10 @@ class Field:
             return gate.get("state") == "closed" and gate.get("code") == code and gate
         return wait_until(closed, f"the gate of {olt} to be closed: {code}")
 
+    def waiting(self, olt):
+        """How many messages wait in the OLT's queue, untouched."""
+        return self.silverd.waiting(f"silver.device.{olt}")
+
     def closings(self):
         """How often a gate was closed since silverd started."""
         return self.silverd.process.log_text().count(" gate closed device=")

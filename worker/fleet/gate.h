@@ -42,7 +42,7 @@ struct sn_gate {
 };
 
 bool sn_gate_is_open(const struct sn_gate *g);
-/* May what was done before be saved? When it is open, and when the brake closed it: that one is about new work, and those that failed have to end. */
+/* May what was done before be taken back and saved? When it is open, and when the brake closed it: that one is about new work, and those that failed have to end. */
 bool sn_gate_may_save(const struct sn_gate *g);
 /* A probe is due. */
 bool sn_gate_probe_due(const struct sn_gate *g, int64_t now_mono_ms);

@@ -126,7 +126,7 @@ static void before_write(void *arg, const struct sn_op *op, struct sn_verdict *r
         sn_verdict_set(ret, SN_LOST, "core.lease-lost", "the lease of %s is over", v->job->device->target->id);
         return;
     }
-    if (sn_device_is_paused(v->step->device)) {
+    if (sn_device_is_paused(v->step->device) && !(v->step->undo && sn_device_may_save(v->step->device))) {
         sn_verdict_set(ret, SN_TRANSIENT_DEVICE, "person.pause", "a person paused %s", v->step->target->id);
         return;
     }

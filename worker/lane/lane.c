@@ -194,6 +194,14 @@ static bool may_visit(struct sn_device *d, const struct sn_job *job)
     return sn_device_is_open(d) || (d->driver->probe != NULL && d != job->device && !sn_device_is_paused(d));
 }
 
+/* What has failed is taken back and saved though the brake closed the gate: the failures that closed it have to end. */
+static bool may_go_on(struct sn_device *d, const struct sn_job *job)
+{
+    const struct sn_step *s = &job->steps[job->at];
+
+    return s->commit || s->undo ? sn_device_may_save(d) : may_visit(d, job);
+}
+
 /* Admitted under an ownership that is over: the new owner has it, and perhaps a session too. */
 static bool is_disowned(const struct sn_job *job)
 {
@@ -222,7 +230,7 @@ static void take_job(struct sn_lane_thread *t, struct sn_job *job)
         sn_visit_admit(t, job);
     } else if (is_disowned(job)) {
         sn_finish_give_back(t, job);
-    } else if (job->steps[job->at].commit ? !sn_device_may_save(lane->device) : !may_visit(lane->device, job)) {
+    } else if (!may_go_on(lane->device, job)) {
         sn_visit_gate_closed(t, job);
     } else if (job->steps[job->at].commit) {
         if (atomic_load(&lane->device->unsaved) > 0)
