@@ -2,11 +2,16 @@
 #include "common/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
+
+/* A pipe that is full for so long has nobody at its other end: the line is dropped. */
+#define STUCK_READER_MS 50
 
 static const char *const LEVEL_NAMES[] = { "error", "warn", "info", "debug" };
 
@@ -46,6 +51,27 @@ static void add_field(struct sn_buf *line, const struct sn_log *log, const char 
     add_value(line, log->redact, value, log->json);
 }
 
+/* A line that cannot be written has nowhere to be reported; a reader that does not read must not hold up a thread that has a lease. */
+static void put(int fd, const char *line, size_t len)
+{
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+    ssize_t n;
+
+    if (poll(&p, 1, STUCK_READER_MS) == 0)
+        return;
+    do {
+        n = write(fd, line, len);
+    } while (n < 0 && errno == EINTR);
+}
+
+void sn_log_keep_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", O_RDWR); /* takes the lowest number that is free: this one */
+    }
+}
+
 void sn_log(const struct sn_log *log, enum sn_log_level level, const char *area, const char *text, ...)
 {
     struct sn_buf line = SN_BUF_INIT;
@@ -67,12 +93,7 @@ void sn_log(const struct sn_log *log, enum sn_log_level level, const char *area,
         add_field(&line, log, key, va_arg(ap, const char *));
     va_end(ap);
     sn_buf_adds(&line, log->json ? "}\n" : "\n");
-    if (!line.failed) {
-        ssize_t n;
-        do {
-            n = write(log->fd, line.data, line.len);
-        } while (n < 0 && errno == EINTR);
-        /* a log line that cannot be written has nowhere to be reported */
-    }
+    if (!line.failed)
+        put(log->fd, line.data, line.len);
     sn_buf_fini(&line);
 }

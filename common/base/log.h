@@ -31,6 +31,10 @@ struct sn_log {
 void sn_log(const struct sn_log *log, enum sn_log_level level, const char *area, const char *text, ...)
     __attribute__((sentinel));
 
+/* First thing in main: a standard stream that is closed is opened on /dev/null. Else its number would go to the next socket, and what is meant
+ * for people would be sent to a server or a device. */
+void sn_log_keep_streams(void);
+
 /* The redactor: remembers secrets while they are live and replaces them in text by "[secret]", also where they stand
  * as a JSON string would hold them or as sn_text_escape() shows them. Secrets that overlap are masked as one.
  * Secrets shorter than 4 bytes are not searched for (they would mask ordinary text); they are wiped with their owner.

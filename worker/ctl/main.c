@@ -163,6 +163,7 @@ int main(int argc, char **argv)
     char user[64];
     int rc;
 
+    sn_log_keep_streams();
     json_object_seed(0);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGINT, on_interrupt);
