@@ -85,6 +85,8 @@ void sn_event_free(struct sn_event *ev);
  * when there is none. Borrowed; not checked (ask after sn_event_read()). */
 const char *sn_event_routing_device(const json_t *body);
 
+/* 36 characters, lower case. */
+bool sn_event_is_uuid(const char *text);
 /* Deterministic id of a follow-up: uuid5(parent, name) as RFC 4122 has it. */
 void sn_event_derive_id(const char *parent, const char *name, char out[SN_UUID_TEXT_MAX]);
 

@@ -8,8 +8,6 @@
 
 #include "common/event/event.h"
 
-/* 36 characters, lower case. */
-bool sn_event_is_uuid(const char *text);
 /* For messages without a usable id: uuid5(our namespace, hex SHA-256 of the body). */
 void sn_event_body_id(const void *data, size_t len, char out[SN_UUID_TEXT_MAX]);
 /* A command has a record of its own, named after its id. */

@@ -389,7 +389,9 @@ static void route(struct sn_control *c, const struct sn_delivery *d, const struc
     q->args = json_incref(request->args);
     q->device = sn_fleet_device(c->fleet, request->device);
     if (sn_clock_wall_ms() > request->deadline_ms) {
-        question_free(q); /* nobody waits for it any more */
+        /* perhaps nobody waits for it any more; perhaps the clocks differ, and somebody does */
+        reply_error(q, "control.request", "the deadline of the request is over by this worker's clock");
+        question_free(q);
         return;
     }
     for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); i++) {
@@ -404,6 +406,20 @@ static void route(struct sn_control *c, const struct sn_delivery *d, const struc
     question_free(q);
 }
 
+/* Who asks waits for an answer. The id is echoed when there is one; else the correlation id has to do. */
+static void refuse(struct sn_control *c, const struct sn_delivery *d, const char *id, const struct sn_error *why)
+{
+    struct question q = { .c = c };
+
+    sn_log(c->fleet->log, SN_LOG_WARN, "control", "not a request", "why", why->text, NULL);
+    if (d->reply_to[0] == '\0')
+        return;
+    (void)snprintf(q.id, sizeof(q.id), "%s", id[0] != '\0' ? id : "00000000-0000-0000-0000-000000000000");
+    memcpy(q.reply_to, d->reply_to, sizeof(q.reply_to));
+    memcpy(q.correlation_id, d->correlation_id, sizeof(q.correlation_id));
+    reply_error(&q, "control.request", why->text);
+}
+
 void sn_control_handle(void *arg, struct sn_delivery *d)
 {
     struct sn_control *c = arg;
@@ -414,7 +430,7 @@ void sn_control_handle(void *arg, struct sn_delivery *d)
         route(c, d, &request);
         sn_request_fini(&request);
     } else {
-        sn_log(c->fleet->log, SN_LOG_WARN, "control", "not a request", "why", err.text, NULL);
+        refuse(c, d, request.id, &err);
     }
     sn_delivery_free(d);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/text.h"
+#include "common/event/event.h"
 #include "common/schema/doc.h"
 
 static int copy(char *out, size_t size, const json_t *request, const char *name)
@@ -23,6 +24,16 @@ static int judge(const struct sn_schemas *schemas, const json_t *request, struct
     if (!sn_schema_check(sn_schemas_get(schemas, SN_SCHEMA_CTL), request, &violation))
         return sn_error_set(err, "document.shape", "%s: %s", violation.path, violation.rule);
     return 0;
+}
+
+/* Of a request that is refused: for the answer. */
+static void keep_id(struct sn_request *ret, const json_t *request)
+{
+    const char *id = json_string_value(json_object_get(request, "id"));
+
+    memset(ret, 0, sizeof(*ret));
+    if (sn_event_is_uuid(id))
+        (void)sn_text_copy(ret->id, sizeof(ret->id), id);
 }
 
 int sn_request_read(const struct sn_schemas *schemas, const char *body, size_t len, struct sn_request *ret,
@@ -46,6 +57,8 @@ int sn_request_read(const struct sn_schemas *schemas, const char *body, size_t l
         else
             ret->args = json_incref(json_object_get(request, "args"));
     }
+    if (rc != 0)
+        keep_id(ret, request);
     json_decref(request);
     return rc;
 }

@@ -23,7 +23,7 @@ struct sn_request {
 };
 
 /* Fills *ret, to be freed by sn_request_fini(). Errors: document.* (no JSON within the limits), document.shape (not as
- * schemas/ctl/v1 says); then nothing is left to be freed. */
+ * schemas/ctl/v1 says); then nothing is left to be freed, and of *ret only the id may be filled, "" when there is none. */
 int sn_request_read(const struct sn_schemas *schemas, const char *body, size_t len, struct sn_request *ret,
                     struct sn_error *err) SN_MUSTCHECK;
 void sn_request_fini(struct sn_request *r);
