@@ -71,8 +71,14 @@ BEGIN
             replay = EXCLUDED.replay, attempt = EXCLUDED.attempt, worker = EXCLUDED.worker, epoch = EXCLUDED.epoch,
             published_at = coalesce(EXCLUDED.published_at, old.published_at), started_at = EXCLUDED.started_at,
             finished_at = EXCLUDED.finished_at, changed_at = now()
-        WHERE (old.state = 'progress' AND (EXCLUDED.state = 'final' OR EXCLUDED.run >= old.run))
-           OR (old.state = 'final' AND old.outcome = 'dead' AND EXCLUDED.state = 'final' AND EXCLUDED.run > old.run);
+        WHERE CASE
+            -- Run 0 is of a message that was never admitted; it may bear the id of an event that is not its own.
+            WHEN (old.ns, old.contract_id, old.generation)
+                 IS DISTINCT FROM (EXCLUDED.ns, EXCLUDED.contract_id, EXCLUDED.generation)
+            THEN old.run = 0 AND (EXCLUDED.run > 0 OR old.contract_id IS NULL)
+            ELSE (old.state = 'progress' AND (EXCLUDED.state = 'final' OR EXCLUDED.run >= old.run))
+              OR (old.state = 'final' AND old.outcome = 'dead' AND EXCLUDED.state = 'final' AND EXCLUDED.run > old.run)
+            END;
     RETURN FOUND;
 END $$;
 
