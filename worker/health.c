@@ -8,6 +8,13 @@
 #include "worker/lane/lane.h"
 #include "worker/metrics.h"
 
+static void clock_line(struct sn_buf *out, const char *whose, int64_t skew_ms)
+{
+    if (skew_ms > SN_CLOCK_SKEW_MAX_MS || skew_ms < -SN_CLOCK_SKEW_MAX_MS)
+        sn_buf_addf(out, "clock: %s is %lld s %s of this machine: NASes may drop our packets in silence\n", whose,
+                    (long long)(skew_ms > 0 ? skew_ms : -skew_ms) / 1000, skew_ms > 0 ? "ahead" : "behind");
+}
+
 /* One loop of the process: turning, or stuck since. */
 static bool loop_line(struct sn_buf *out, const char *name, int64_t last_turn_ms, int64_t stall_ms, const char *why)
 {
@@ -39,6 +46,7 @@ static bool loops(struct sn_health *h, struct sn_buf *out)
         struct sn_ledger_state s;
         sn_ledger_state(h->ledger, &s);
         ok = loop_line(out, "ledger", s.last_turn_ms, h->stall_ms, s.why) && ok;
+        clock_line(out, "PostgreSQL", s.skew_ms);
         sn_buf_addf(out, "ledger: %zu waiting, %lld written, %lld bad\n", s.waiting, (long long)s.written,
                     (long long)s.bad);
     }
@@ -59,6 +67,10 @@ static void device_lines(struct sn_fleet *fleet, struct sn_buf *out)
     sn_buf_addf(out, "jobs: %d in hand, oldest %lld ms, %llu done\n", sn_dispatch_in_hand(fleet->dispatch),
                 (long long)(oldest > 0 ? sn_clock_mono_ms() - oldest : 0),
                 (unsigned long long)atomic_load(&fleet->jobs_done));
+    clock_line(out, "Redis", atomic_load(&fleet->skew_ms));
+    if (atomic_load(&fleet->stopping))
+        sn_buf_addf(out, "stopping: %s\n", atomic_load(&fleet->halted) ? "nothing more is written, replies in flight are awaited"
+                                                                       : "draining, no new jobs are taken");
     if (atomic_load(&fleet->unsure))
         sn_buf_adds(out, "unsure: Redis does not answer or its records are not whole: no device is written to\n");
     for (size_t i = 0; i < fleet->devices_n; i++) {
@@ -114,6 +126,7 @@ static void look_at_fleet(const struct sn_fleet *f, struct sn_metrics *m)
                    sn_publisher_state(f->publisher, &waiting, &last, why, sizeof(why)));
     sn_measure_set(m, SN_MEASURE_PUBLICATIONS_WAITING, NULL, (double)waiting);
     sn_measure_set(m, SN_MEASURE_STORE_UNSURE, NULL, atomic_load(&f->unsure));
+    sn_measure_set(m, SN_MEASURE_CLOCK_SKEW_SECONDS, "redis", (double)atomic_load(&f->skew_ms) / 1000);
     sn_measure_set(m, SN_MEASURE_JOBS_IN_HAND, NULL, sn_dispatch_in_hand(f->dispatch));
     sn_measure_set(m, SN_MEASURE_JOBS_DONE, NULL, (double)atomic_load(&f->jobs_done));
     sn_measure_set(m, SN_MEASURE_JOB_OLDEST_SECONDS, NULL,
@@ -133,6 +146,7 @@ static void look_at_ledger(struct sn_ledger *l, struct sn_metrics *m)
 
     sn_ledger_state(l, &s);
     sn_measure_set(m, SN_MEASURE_LEDGER_UP, NULL, s.database_up);
+    sn_measure_set(m, SN_MEASURE_CLOCK_SKEW_SECONDS, "postgresql", (double)s.skew_ms / 1000);
     sn_measure_set(m, SN_MEASURE_LEDGER_WAITING, NULL, (double)s.waiting);
     sn_measure_set(m, SN_MEASURE_LEDGER_WRITTEN, NULL, (double)s.written);
     sn_measure_set(m, SN_MEASURE_LEDGER_BAD, NULL, (double)s.bad);

@@ -37,6 +37,10 @@ static const struct sn_metric_row ROWS[SN_MEASURE_COUNT] = {
     GAUGE(SN_MEASURE_STORE_UNSURE, "silver_store_unsure", "1 or 0", NULL,
           "1: Redis does not answer or its records are not whole, so no device is written to."),
 
+    GAUGE(SN_MEASURE_CLOCK_SKEW_SECONDS, "silver_clock_skew_seconds", "seconds", "against",
+          "Clock of redis and postgresql minus this machine's, as last seen. NASes drop packets of a clock that is off by minutes, in "
+          "silence."),
+
     GAUGE(SN_MEASURE_DEVICE_OWNED, "silver_device_owned", "1 or 0", "device", "Whether this worker owns the device."),
     GAUGE(SN_MEASURE_DEVICE_GATE_OPEN, "silver_device_gate_open", "1 or 0", "device",
           "Whether the device may be touched."),

@@ -17,6 +17,8 @@
 int64_t sn_clock_mono_ms(void);
 /* Milliseconds since 1970, UTC: only for what people and other systems read. */
 int64_t sn_clock_wall_ms(void);
+/* A machine whose clock differs by more than this is told of: NASes drop what is off by 300 s, in silence. */
+#define SN_CLOCK_SKEW_MAX_MS 60000
 /* RFC 3339 in UTC with milliseconds, "2026-11-23T04:00:00.123Z" (25 bytes with the NUL). */
 #define SN_TIME_TEXT_MAX 32
 void sn_clock_format_utc(int64_t wall_ms, char out[SN_TIME_TEXT_MAX]);

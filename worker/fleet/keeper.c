@@ -15,7 +15,6 @@
 #include "common/base/failpoint.h"
 #include "worker/fleet/orphans.h"
 
-#define SKEW_MAX_MS 60000
 
 struct sn_keeper {
     struct sn_fleet *fleet;
@@ -127,7 +126,8 @@ static bool check_store(struct sn_keeper *k)
         return false;
     }
     k->checked_ms = now;
-    if (skew > SKEW_MAX_MS || skew < -SKEW_MAX_MS) {
+    atomic_store(&k->fleet->skew_ms, skew);
+    if (skew > SN_CLOCK_SKEW_MAX_MS || skew < -SN_CLOCK_SKEW_MAX_MS) {
         (void)snprintf(text, sizeof(text), "%lld", (long long)skew);
         sn_log(k->fleet->log, SN_LOG_ERROR, "keeper", "this clock and that of Redis differ: NASes may drop our packets in silence",
                "ms", text, NULL);

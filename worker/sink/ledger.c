@@ -151,6 +151,31 @@ static void set_database(struct sn_ledger *l, bool up, const struct sn_error *wh
     l->said_away = !up;
 }
 
+/* What is written has times of many machines; of two that differ one is wrong. */
+static int compare_clocks(struct sn_ledger *l, struct sn_error *err)
+{
+    struct sn_pg_result rows = { 0 };
+    struct sn_pg_error pgerr;
+    int64_t skew;
+    char text[32];
+
+    if (sn_pg_query(l->pg, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint", 0, NULL,
+                    sn_clock_mono_ms() + l->conf->timeout_ms, &rows, &pgerr) != 0) {
+        *err = pgerr.error;
+        return -1;
+    }
+    skew = strtoll(sn_pg_text(&rows, 0, 0), NULL, 10) - sn_clock_wall_ms();
+    sn_pg_result_fini(&rows);
+    pthread_mutex_lock(&l->lock);
+    l->state.skew_ms = skew;
+    pthread_mutex_unlock(&l->lock);
+    if (skew > SN_CLOCK_SKEW_MAX_MS || skew < -SN_CLOCK_SKEW_MAX_MS) {
+        (void)snprintf(text, sizeof(text), "%lld", (long long)skew);
+        sn_log(l->log, SN_LOG_ERROR, "ledger", "this clock and that of PostgreSQL differ", "ms", text, NULL);
+    }
+    return 0;
+}
+
 static int open_database(struct sn_ledger *l, struct sn_error *err)
 {
     struct sn_pg_error pgerr;
@@ -169,7 +194,7 @@ static int open_database(struct sn_ledger *l, struct sn_error *err)
         sn_log(l->log, SN_LOG_INFO, "ledger", "schema brought up to date", "migrations", count, NULL);
     }
     l->partitions_due_ms = sn_clock_mono_ms() + PARTITIONS_EVERY_MS;
-    return rc;
+    return rc == 0 ? compare_clocks(l, err) : rc;
 }
 
 static void close_database(struct sn_ledger *l)

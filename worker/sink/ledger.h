@@ -57,6 +57,7 @@ struct sn_ledger_state {
     int64_t written, bad; /* since the start */
     int64_t last_turn_ms; /* monotonic, of the writer */
     int64_t last_commit_ms;
+    int64_t skew_ms;      /* the database's clock minus ours, when it was connected */
 };
 void sn_ledger_state(struct sn_ledger *l, struct sn_ledger_state *ret);
 
