@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/boot.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,8 @@
 #include "worker/options.h"
 #include "worker/sink/heal.h"
 #include "worker/sink/ledger.h"
+
+#define SAY_DRAIN_EVERY_MS 5000
 
 #ifndef SN_VERSION
 #define SN_VERSION "0.1.0"
@@ -255,9 +256,17 @@ static int start_ledger(struct sn_boot *b, struct sn_error *err)
     return sn_heal_start(&b->heal_conf, b->ledger, &b->log, &b->heal, err);
 }
 
+/* Waits so long at most for a signal that ends the process. SIGHUP is for those who reload by habit. */
+static bool is_asked_to_stop(const sigset_t *signals, int ms)
+{
+    int got = sigtimedwait(signals, NULL, &(struct timespec){ .tv_nsec = ms * 1000000L });
+
+    return got > 0 && got != SIGHUP;
+}
+
 /* The topology is there before the first consumer asks for it. A broker that is not up yet is waited for: in a cluster everything starts
- * at once. One that never came is no fault of the settings. */
-static int apply_topology(struct sn_boot *b, int *ret_code, struct sn_error *err)
+ * at once. One that never came is no fault of the settings. 1 = a signal came. */
+static int apply_topology(struct sn_boot *b, const sigset_t *signals, int *ret_code, struct sn_error *err)
 {
     int64_t deadline = sn_clock_mono_ms() + b->options.broker.start_wait;
 
@@ -274,7 +283,8 @@ static int apply_topology(struct sn_boot *b, int *ret_code, struct sn_error *err
             return -1;
         }
         sn_log(&b->log, SN_LOG_WARN, "boot", "the broker is not there yet", "why", err->text, NULL);
-        (void)poll(NULL, 0, 500);
+        if (is_asked_to_stop(signals, 500))
+            return 1;
     }
 }
 
@@ -369,15 +379,18 @@ static int check_store(struct sn_boot *b, struct sn_error *err)
     return rc;
 }
 
-int sn_boot_start(struct sn_boot *b, int *ret_code, struct sn_error *err)
+int sn_boot_start(struct sn_boot *b, const sigset_t *signals, int *ret_code, struct sn_error *err)
 {
     char address[SN_HTTP_ADDRESS_MAX];
     const char *listen = b->options.process.http_listen;
     int port;
+    int rc = check_store(b, err);
 
     *ret_code = SN_BOOT_MISCONFIGURED;
-    if (check_store(b, err) != 0 || apply_topology(b, ret_code, err) != 0)
-        return -1;
+    if (rc == 0)
+        rc = apply_topology(b, signals, ret_code, err);
+    if (rc != 0)
+        return rc;
     if (b->runs_ledger && start_ledger(b, err) != 0)
         return -1;
     if (b->runs_worker && start_worker(b, err) != 0)
@@ -399,21 +412,68 @@ static void update_all(struct sn_fleet *f)
         sn_fleet_update_consuming(f, &f->devices[i]);
 }
 
+static void say_in_hand(struct sn_boot *b, enum sn_log_level level, const char *what)
+{
+    char jobs[16];
+
+    (void)snprintf(jobs, sizeof(jobs), "%d", sn_dispatch_in_hand(b->fleet.dispatch));
+    sn_log(&b->log, level, "boot", what, "jobs", jobs, NULL);
+}
+
 /* Waits until nothing is in hand, a second signal comes, or the drain's time is over. True = everything ended by itself. */
 static bool drain(struct sn_boot *b, const sigset_t *signals)
 {
     struct sn_fleet *f = &b->fleet;
-    int64_t deadline = sn_clock_mono_ms() + b->options.job.drain;
+    int64_t now = sn_clock_mono_ms();
+    int64_t deadline = now + b->options.job.drain;
+    int64_t say_at = now + SAY_DRAIN_EVERY_MS;
 
-    while (sn_dispatch_in_hand(f->dispatch) > 0 && sn_clock_mono_ms() < deadline) {
-        const struct timespec turn = { .tv_nsec = 50 * 1000000 };
+    say_in_hand(b, SN_LOG_INFO, "draining: no new jobs, finishing those in hand");
+    for (; sn_dispatch_in_hand(f->dispatch) > 0; now = sn_clock_mono_ms()) {
+        if (now >= deadline) {
+            say_in_hand(b, SN_LOG_WARN, "the drain's time is over: nothing more is written, the rest is given back");
+            return false;
+        }
+        if (now >= say_at) {
+            say_in_hand(b, SN_LOG_INFO, "still draining");
+            say_at = now + SAY_DRAIN_EVERY_MS;
+        }
         sn_consumer_wake(f->consumer);
-        if (sigtimedwait(signals, NULL, &turn) > 0) {
-            sn_log(&b->log, SN_LOG_WARN, "boot", "second signal: stopping at once", NULL);
+        if (is_asked_to_stop(signals, 50)) {
+            say_in_hand(b, SN_LOG_WARN, "second signal: nothing more is written, replies in flight are awaited, the rest is given back");
             return false;
         }
     }
-    return sn_dispatch_in_hand(f->dispatch) == 0;
+    return true;
+}
+
+static volatile sig_atomic_t signals_until_leaving;
+
+static void leave_at_once(int number)
+{
+    static const char said[] = "silverd: one more signal: leaving at once, as after a kill; the next owner reads before it writes\n";
+    ssize_t n;
+
+    (void)number;
+    signals_until_leaving = signals_until_leaving - 1;
+    if (signals_until_leaving > 0)
+        return;
+    n = write(STDERR_FILENO, said, sizeof(said) - 1);
+    (void)n;
+    _exit(EXIT_FAILURE);
+}
+
+/* From here on threads are joined, and each may wait for its target: a person who is in a hurry is still heard. */
+static void listen_for_the_hurried(const sigset_t *signals, bool clean)
+{
+    struct sigaction leave = { .sa_handler = leave_at_once };
+
+    signals_until_leaving = clean ? 2 : 1; /* the second signal may have been meant for a drain that was just over */
+    (void)sigemptyset(&leave.sa_mask);
+    (void)sigaction(SIGTERM, &leave, NULL);
+    (void)sigaction(SIGINT, &leave, NULL);
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
 static void stop_worker(struct sn_boot *b, const sigset_t *signals)
@@ -423,11 +483,12 @@ static void stop_worker(struct sn_boot *b, const sigset_t *signals)
 
     atomic_store(&f->stopping, true);
     if (f->consumer != NULL && b->consumer_runs) {
-        sn_log(&b->log, SN_LOG_INFO, "boot", "draining: no new jobs, finishing those in hand", NULL);
         sn_consumer_unwant(f->consumer, "silver.intake");
         update_all(f);
         clean = drain(b, signals);
+        atomic_store(&f->halted, !clean);
     }
+    listen_for_the_hurried(signals, clean);
     for (size_t i = 0; i < f->devices_n; i++)
         sn_lane_stop(f->devices[i].lane, clean);
     sn_lane_stop(f->front, clean);
@@ -445,10 +506,12 @@ static void stop_worker(struct sn_boot *b, const sigset_t *signals)
 
 void sn_boot_stop(struct sn_boot *b, const sigset_t *signals)
 {
-    sn_http_server_stop(b->http);
-    b->http = NULL;
     if (b->runs_worker)
         stop_worker(b, signals);
+    else
+        listen_for_the_hurried(signals, true);
+    sn_http_server_stop(b->http); /* a drain may take minutes: what it waits for is to be seen */
+    b->http = NULL;
     sn_heal_stop(b->heal);
     b->heal = NULL;
     if (b->ledger != NULL)

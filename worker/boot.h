@@ -22,10 +22,11 @@ enum sn_boot_exit {
  * caller's (sn_boot_free). */
 int sn_boot_configure(int argc, char **argv, struct sn_boot **ret, int *ret_code, struct sn_error *err) SN_MUSTCHECK;
 bool sn_boot_wants_core(const struct sn_boot *boot);
-/* Starts the roles. On -1 what was started is still to be stopped, and *ret_code is one of enum sn_boot_exit. */
-int sn_boot_start(struct sn_boot *boot, int *ret_code, struct sn_error *err) SN_MUSTCHECK;
-/* Drains: no new jobs, those in hand are finished and saved; a second signal (or job.drain) stops at once. signals is blocked in every
- * thread. */
+/* Starts the roles. 1 = a signal came before the broker did. -1 = err, and *ret_code is one of enum sn_boot_exit. Then, too, what was started
+ * is still to be stopped. signals is blocked in every thread. */
+int sn_boot_start(struct sn_boot *boot, const sigset_t *signals, int *ret_code, struct sn_error *err) SN_MUSTCHECK;
+/* Drains: no new jobs, those in hand are finished and saved. A second signal (or the end of job.drain) stops: nothing more is written,
+ * replies in flight are awaited, the rest is given back. A third leaves at once: the process ends in this call. */
 void sn_boot_stop(struct sn_boot *boot, const sigset_t *signals);
 void sn_boot_free(struct sn_boot *boot);
 

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/base/clock.h"
+#include "common/base/log.h"
 #include "worker/boot.h"
 
 /* Order important: no core before the first secret, no SIGPIPE before the first socket, signals blocked before the first thread. */
@@ -31,7 +31,7 @@ static void harden(const struct sn_boot *boot, sigset_t *signals)
     (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
-/* The first SIGTERM or SIGINT drains, the second stops at once; SIGHUP is for those who reload by habit: nothing to do. */
+/* The first SIGTERM or SIGINT drains, the second stops, the third leaves at once (worker/boot.h); SIGHUP is for those who reload by habit: nothing to do. */
 static void wait_for_signal(const sigset_t *signals)
 {
     int got = 0;
@@ -47,7 +47,9 @@ int main(int argc, char **argv)
     struct sn_error err;
     sigset_t signals;
     int code;
+    int rc;
 
+    sn_log_keep_streams();
     json_object_seed(0);
     if (sn_boot_configure(argc, argv, &boot, &code, &err) != 0) {
         (void)fprintf(stderr, "silverd: %s: %s\n", err.code, err.text);
@@ -56,14 +58,12 @@ int main(int argc, char **argv)
     if (boot == NULL)
         return code; /* --help, --version, --print-config, --describe-…: answered */
     harden(boot, &signals);
-    if (sn_boot_start(boot, &code, &err) != 0) {
+    rc = sn_boot_start(boot, &signals, &code, &err);
+    if (rc == 0)
+        wait_for_signal(&signals);
+    else if (rc < 0)
         (void)fprintf(stderr, "silverd: %s: %s\n", err.code, err.text);
-        sn_boot_stop(boot, &signals);
-        sn_boot_free(boot);
-        return code;
-    }
-    wait_for_signal(&signals);
     sn_boot_stop(boot, &signals);
     sn_boot_free(boot);
-    return 0;
+    return rc < 0 ? code : 0;
 }

@@ -62,8 +62,8 @@ struct sn_device *sn_fleet_device_by_uid(const struct sn_fleet *fleet, const cha
 
 bool sn_fleet_may_write(const struct sn_fleet *fleet, const struct sn_device *routing, int64_t epoch)
 {
-    return sn_clock_mono_ms() < atomic_load(&fleet->lease_until_ms) && !atomic_load(&fleet->unsure) && routing != NULL &&
-           atomic_load(&routing->owned) && atomic_load(&routing->epoch) == epoch;
+    return sn_clock_mono_ms() < atomic_load(&fleet->lease_until_ms) && !atomic_load(&fleet->unsure) && !atomic_load(&fleet->halted) &&
+           routing != NULL && atomic_load(&routing->owned) && atomic_load(&routing->epoch) == epoch;
 }
 
 static void queue_names(const struct sn_device *d, char express[96], char bulk[96])

@@ -63,8 +63,10 @@ struct sn_fleet {
     struct sn_dispatch *dispatch;
     struct sn_lane *front;          /* admission: belongs to no target */
     atomic_llong lease_until_ms;    /* monotonic; 0 = no lease */
+    atomic_llong skew_ms;           /* the store's clock minus ours, as last seen */
     atomic_bool unsure;             /* the store does not answer: nothing is written anywhere */
-    atomic_bool stopping;
+    atomic_bool stopping;           /* nothing new is begun */
+    atomic_bool halted;             /* nothing more is written: what was sent is answered, the rest goes back */
     atomic_ullong jobs_done;
 };
 

@@ -28,7 +28,7 @@ struct sn_redis_key {
     char text[320];
 };
 
-/* kind: one of c d e g j o w (docs/architecture.md says what each holds). */
+/* kind: one of c d e g j o w x (docs/architecture.md says what each holds). */
 struct sn_redis_key sn_redis_key(const char *kind, const char *name);
 struct sn_redis_key sn_redis_claim_key(const char *uid, const char *natural);
 

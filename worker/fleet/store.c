@@ -136,8 +136,17 @@ int sn_store_renew(struct sn_store *s, const char *worker, const char *json, int
 int sn_store_end_session(struct sn_store *s, const char *worker, struct sn_error *err)
 {
     struct sn_redis_key w = sn_redis_key("w", worker);
+    struct sn_redis_key x = sn_redis_key("x", worker);
+    struct sn_redis_args said = { 0 };
     struct sn_redis_args a = { 0 };
 
+    sn_redis_arg(&said, "SET");
+    sn_redis_arg(&said, x.text);
+    sn_redis_arg(&said, "1");
+    sn_redis_arg(&said, "EX");
+    sn_redis_arg_int(&said, EVENT_TTL_S);
+    if (sn_redis_plain(s, &said, err) != 0)
+        return -1;
     sn_redis_arg(&a, "DEL");
     sn_redis_arg(&a, w.text);
     return sn_redis_plain(s, &a, err);

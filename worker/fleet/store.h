@@ -38,6 +38,7 @@ int sn_store_check(struct sn_store *s, int64_t *ret_skew_ms, struct sn_error *er
 /* Keeps w:<worker> alive. *ret_whole: the hot copy of the records is whole. */
 int sn_store_renew(struct sn_store *s, const char *worker, const char *json, int64_t ttl_ms, bool *ret_whole,
                    struct sn_error *err) SN_MUSTCHECK;
+/* The session ends in order: runs that this worker leaves unfinished did not crash. */
 int sn_store_end_session(struct sn_store *s, const char *worker, struct sn_error *err) SN_MUSTCHECK;
 
 enum sn_own { SN_OWN_MINE, SN_OWN_CLAIMED, SN_OWN_TAKEN };

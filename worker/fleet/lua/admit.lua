@@ -35,10 +35,10 @@ end
 if generation > highest then
     redis.call('HSET', KEYS[1], 'gen', ARGV[3], 'rev', rev, 'event', ARGV[1])
 end
--- A run that never said how it ended, and whose process is not this one: it died with its process.
+-- A run that never said how it ended, and whose process is neither this one nor one that ended in order: it died with its process.
 local crashes = tonumber(e[6] or '0')
 if known == replay then
-    if e[4] and e[4] ~= '' and e[4] ~= worker and redis.call('EXISTS', 'sn:1:w:' .. e[4]) == 0 then
+    if e[4] and e[4] ~= '' and e[4] ~= worker and redis.call('EXISTS', 'sn:1:w:' .. e[4], 'sn:1:x:' .. e[4]) == 0 then
         crashes = crashes + 1
     end
 else
