@@ -13,6 +13,19 @@
 
 #include "common/secret/internal.h"
 
+/* Is it not there, or does this machine lack something at the moment? The latter passes, and is no reason to call a person. */
+static int no_file(const char *path, int why, struct sn_error *err)
+{
+    static const int passing[] = { EMFILE, ENFILE, ENOMEM, EIO, EAGAIN, EINTR, ESTALE, ETIMEDOUT };
+    const char *code = "secret.missing";
+
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+        if (why == passing[i])
+            code = "secret.unreachable";
+    }
+    return sn_error_set(err, code, "file %s: %s", path, strerrordesc_np(why));
+}
+
 int sn_secret_read_file(const char *path, struct sn_buf *out, struct sn_error *err)
 {
     char chunk[512];
@@ -24,7 +37,7 @@ int sn_secret_read_file(const char *path, struct sn_buf *out, struct sn_error *e
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
     if (fd < 0)
-        return sn_error_set(err, "secret.missing", "file %s: %s", path, strerrordesc_np(errno));
+        return no_file(path, errno, err);
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         sn_error_set(err, "secret.missing", "file %s: not a regular file", path);
         goto out;
@@ -33,7 +46,7 @@ int sn_secret_read_file(const char *path, struct sn_buf *out, struct sn_error *e
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            sn_error_set(err, "secret.missing", "file %s: %s", path, strerrordesc_np(errno));
+            (void)no_file(path, errno, err);
             goto out;
         }
         total += (size_t)n;
@@ -107,7 +120,7 @@ static int from_file(const struct sn_secret_store *s, const char *rest, struct s
     if (real == NULL && errno == ENOMEM)
         return sn_error_oom(err);
     if (real == NULL)
-        return sn_error_set(err, "secret.missing", "file %s: %s", rest, strerrordesc_np(errno));
+        return no_file(rest, errno, err);
     if (s->file_root != NULL && !lies_below(real, s->file_root))
         rc = sn_error_set(err, "secret.syntax", "file %s: lies outside of %s (secrets.file_root)", rest, s->file_root);
     else

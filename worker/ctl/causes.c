@@ -555,7 +555,7 @@ const struct sn_cause sn_causes[] = {
       PUBLISH_AGAIN },
     { "secret.unreachable", N_("The secret store does not answer."),
       WAITS,
-      N_("Look whether Vault runs and is unsealed.") },
+      N_("Look whether Vault runs and is unsealed, and whether the worker's machine has memory and open files left.") },
     { "secret.vault-address", N_("The address of Vault is none."),
       NOT_STARTED,
       N_("Correct secrets.vault_address.") },
