@@ -46,10 +46,14 @@ class Silverd:
         self.write_inventory(targets)
         self.settings = self._settings(roles, settings or {})
         self.config.touch(mode=0o600)
-        self.config.write_text(yaml.safe_dump(self.settings, sort_keys=True), encoding="utf-8")
+        self.write_config()
         self.process = lab.child(name, [program, "--config", self.config], env={**os.environ, **self.env})
         self._results = {}
         self._tap = None
+
+    def write_config(self):
+        """settings as they are now; read at the next start."""
+        self.config.write_text(yaml.safe_dump(self.settings, sort_keys=True), encoding="utf-8")
 
     def write_inventory(self, targets):
         self.inventory.write_text(yaml.safe_dump({"schema": "silver.inventory/1", "targets": targets}, sort_keys=False),

@@ -5,59 +5,13 @@ One silverd lives through all of it; faults are those of a real Redis.
 """
 
 import contextlib
-import json
 import re
 import subprocess
 
 import pytest
 from cutproxy import SILENCE, TO_SERVER, CutProxy
-from lab import Odoo, Silverd, http_get, wait_until
-from test_null import SERVICE
-
-QUICK = {"session": {"ttl": "900ms", "margin": "200ms"}, "redis": {"timeout": "400ms", "check_every": "100ms"}}
-DEVICES = ("null-1", "null-2")
-
-
-class Fleet:
-    """A silverd that owns two null devices, and contracts one after the other."""
-
-    def __init__(self, lab, program, name, settings=None, **null):
-        self.lab = lab
-        self.network = {device: lab.new_folder(name) / "network.json" for device in DEVICES}
-        targets = [{"id": device, "driver": "null", "null": {"file": str(path), **null}} for device, path in self.network.items()]
-        merged = {section: {**QUICK.get(section, {}), **(settings or {}).get(section, {})} for section in {**QUICK, **(settings or {})}}
-        self.silverd = Silverd(lab, program, targets, merged, name).listen()
-        self.odoo = Odoo(lab.rabbitmq.url(lab.vhost))
-        self.count = 0
-
-    def contract(self, device="null-1"):
-        self.count += 1
-        return self.odoo.contract(self.count, **{**SERVICE, "onu": {**SERVICE["onu"], "device": device}})
-
-    def held(self, device="null-1"):
-        path = self.network[device]
-        return json.loads(path.read_text()) if path.exists() else {}
-
-    def health(self):
-        status, text = http_get(f"http://127.0.0.1:{self.silverd.port}/healthz?verbose")
-        assert status == 200, text
-        return text
-
-    def measured(self, name):
-        return float(re.search(rf"^{name} (\S+)$", http_get(f"http://127.0.0.1:{self.silverd.port}/metrics")[1], re.M).group(1))
-
-    def queue(self, device="null-1"):
-        return self.lab.rabbitmq.queues(self.lab.vhost)[f"silver.device.{device}"]
-
-    def applied(self, event):
-        """Ended well, and no attempt was spent on the way."""
-        result = self.silverd.final(event)
-        assert (result["outcome"], result["attempt"]) == ("applied", 1), result
-        assert self.silverd.outcomes(event["id"]) == {"applied"}
-        return result
-
-    def close(self):
-        self.odoo.close()
+from lab import wait_until
+from nullfleet import Fleet, fleet  # noqa: F401  (fixture)
 
 
 # ---- faults: with fault(lab): Redis has it; what is said of it
@@ -151,18 +105,6 @@ FAULTS = {
 
 
 # ---- at the start
-
-
-@pytest.fixture
-def fleet(lab, binary):
-    made = []
-
-    def make(settings=None, **null):
-        made.append(Fleet(lab, binary("worker/silverd"), f"bad-redis-{len(made)}", settings, **null))
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
 
 
 @pytest.mark.parametrize("fault", ["down", "read-only", "loading"])
