@@ -33,7 +33,7 @@ static void keep_id(struct sn_request *ret, const json_t *request)
 
     memset(ret, 0, sizeof(*ret));
     if (sn_event_is_uuid(id))
-        (void)sn_text_copy(ret->id, sizeof(ret->id), id);
+        memcpy(ret->id, id, sizeof(ret->id)); /* 36 characters and the NUL */
 }
 
 int sn_request_read(const struct sn_schemas *schemas, const char *body, size_t len, struct sn_request *ret,

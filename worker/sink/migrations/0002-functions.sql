@@ -75,7 +75,8 @@ BEGIN
             -- Run 0 is of a message that was never admitted; it may bear the id of an event that is not its own.
             WHEN (old.ns, old.contract_id, old.generation)
                  IS DISTINCT FROM (EXCLUDED.ns, EXCLUDED.contract_id, EXCLUDED.generation)
-            THEN old.run = 0 AND (EXCLUDED.run > 0 OR old.contract_id IS NULL)
+                 AND (old.run = 0 OR EXCLUDED.run = 0)
+            THEN EXCLUDED.run > 0 OR (old.contract_id IS NULL AND EXCLUDED.contract_id IS NOT NULL)
             ELSE (old.state = 'progress' AND (EXCLUDED.state = 'final' OR EXCLUDED.run >= old.run))
               OR (old.state = 'final' AND old.outcome = 'dead' AND EXCLUDED.state = 'final' AND EXCLUDED.run > old.run)
             END;
