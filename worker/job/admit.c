@@ -156,6 +156,8 @@ static void build_steps(struct sn_lane_thread *t, struct sn_job *job)
 
 void sn_visit_admit(struct sn_lane_thread *t, struct sn_job *job)
 {
+    bool thrown_out;
+
     reset(job);
     if (job->started_wall_ms == 0)
         job->started_wall_ms = sn_clock_wall_ms();
@@ -163,18 +165,18 @@ void sn_visit_admit(struct sn_lane_thread *t, struct sn_job *job)
         refused(t, job);
         return;
     }
-    if (job->delivery != NULL && strcmp(job->delivery->headers.first_death, "delivery_limit") == 0) {
-        end_with(t, job, "dead", "core.delivery-limit", "", "the broker delivered this message too many times without an end");
-        return;
-    }
-    if (job->device == NULL) {
-        unknown_device(t, job);
-        return;
-    }
-    job->epoch = atomic_load(&job->device->epoch);
+    thrown_out = job->delivery != NULL && strcmp(job->delivery->headers.first_death, "delivery_limit") == 0;
+    if (thrown_out)
+        job->device = NULL; /* whoever reads the intake ends it, the owner or not */
+    job->epoch = job->device != NULL ? atomic_load(&job->device->epoch) : 0;
     (void)SN_FAILPOINT("admit.before", job->event->ref);
     if (!job->dry && !ask_admission(t, job))
         return;
     (void)SN_FAILPOINT("admit.after", job->event->ref);
-    build_steps(t, job);
+    if (thrown_out)
+        end_with(t, job, "dead", "core.delivery-limit", "", "the broker delivered this message too many times without an end");
+    else if (job->device == NULL)
+        unknown_device(t, job);
+    else
+        build_steps(t, job);
 }
