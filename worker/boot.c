@@ -276,8 +276,10 @@ static int apply_topology(struct sn_boot *b, const sigset_t *signals, int *ret_c
         if (rc == 0) {
             rc = sn_topology_base(client, &b->fleet.conf.ladder, err);
             sn_broker_client_close(client);
-            return rc;
         }
+        /* a node that has just started accepts links before its queues are ready */
+        if (rc == 0 || strcmp(err->code, "broker.topology-differs") == 0)
+            return rc;
         if (sn_clock_mono_ms() > deadline) {
             *ret_code = SN_BOOT_UNREACHABLE;
             return -1;
