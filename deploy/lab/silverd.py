@@ -122,6 +122,10 @@ class Silverd:
         self._tap.queue_bind("test.results", "silver.results", "#")
         return self
 
+    def deafen(self):
+        """Nobody but the fleet's own is bound to the results, until listen(); what is said meanwhile is not kept."""
+        self._tap.queue_delete("test.results")
+
     def _drain(self):
         while True:
             try:
