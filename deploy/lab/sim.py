@@ -21,8 +21,8 @@ class Sim:
         self.control = self.folder / "control"
         self.olts = {}
         for olt in olts:
-            self.olts[olt["name"]] = {"user": "silver", "password": secrets.token_urlsafe(12),
-                                      "port": lab.ports.take(olt["name"]), **olt}
+            port = olt["port"] if "port" in olt else lab.ports.take(olt["name"])
+            self.olts[olt["name"]] = {"user": "silver", "password": secrets.token_urlsafe(12), **olt, "port": port}
         config = self.folder / "config.json"
         config.write_text(json.dumps({
             "control": str(self.control), "host_key": str(self.folder / "host_key"),
@@ -76,5 +76,5 @@ class Sim:
     def target(self, olt, password, **options):
         """The OLT's entry in an inventory; `password` is a reference such as {"$secret": "file:/..."}."""
         settings = self.olts[olt]
-        return {"id": olt, "driver": "huawei-smartax", "address": "127.0.0.1", "port": settings["port"],
+        return {"id": olt, "driver": "huawei-smartax", "address": settings.get("listen", "127.0.0.1"), "port": settings["port"],
                 "credential": {"user": settings["user"], "password": password}, "host_key": self.host_key(), **options}
