@@ -492,6 +492,8 @@ static void stop_worker(struct sn_boot *b, const sigset_t *signals)
     }
     listen_for_the_hurried(signals, clean);
     for (size_t i = 0; i < f->devices_n; i++)
+        sn_lane_ask_to_stop(f->devices[i].lane, clean);
+    for (size_t i = 0; i < f->devices_n; i++)
         sn_lane_stop(f->devices[i].lane, clean);
     sn_lane_stop(f->front, clean);
     if (b->keeper != NULL)

@@ -31,6 +31,7 @@ struct sn_device {
     const struct sn_target *target;
     const struct sn_driver *driver;
     struct sn_lane *lane;
+    int wake_fd;                    /* the lane's eventfd, -1 = no lane; set before its threads start */
 
     pthread_mutex_t lock;
     struct sn_gate gate;            /* (l) */
@@ -44,7 +45,7 @@ struct sn_device {
     atomic_bool declared;           /* its queues exist, as far as we know */
     atomic_bool owned;              /* own == READY, for the check before a write */
     atomic_llong epoch;
-    atomic_int session_fd;          /* of the exclusive lane's session, -1 = none: the keeper shuts it down */
+    int session_fd;                 /* (l) of the exclusive lane's session, -1 = none: the keeper shuts it down */
     atomic_int in_hand;             /* jobs of its queues that are on their way through lanes */
     atomic_int unsaved;             /* writes since the last verified save */
     atomic_llong warm_since_ms;     /* wall clock, 0 = no session */
@@ -55,9 +56,17 @@ struct sn_gate sn_device_gate(struct sn_device *d);
 bool sn_device_is_open(struct sn_device *d);
 bool sn_device_is_paused(struct sn_device *d); /* until a person opens it, or the brake */
 bool sn_device_may_save(struct sn_device *d);
-/* May this worker have sessions with it? An exclusive device has few, often one: whoever does not own it leaves it to the owner, for
- * reading too. */
+/* May this worker have sessions with it? An exclusive device has few, often one: whoever does not own it, or still waits for the former
+ * owner's session to end, leaves it alone, for reading too. */
 bool sn_device_is_ours(struct sn_device *d);
+/* Its lane has opened a session with this socket: kept, so that it can be cut. False: not ours any more, the session must be closed. */
+bool sn_device_opened(struct sn_device *d, int fd);
+/* Its lane closes the session next: the number of the socket may be another's then. */
+void sn_device_closes(struct sn_device *d);
+/* Nothing more is sent or received by the session, if there is one; its lane notices. True = there was none. Any thread. */
+bool sn_device_cut(struct sn_device *d);
+/* Its lane looks at the device again. Any thread. */
+void sn_device_wake(const struct sn_device *d);
 
 static inline bool sn_device_is_exclusive(const struct sn_device *d)
 {

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
@@ -25,7 +24,8 @@ int sn_fleet_init(struct sn_fleet *fleet, struct sn_error *err)
                                 d->target->id, d->target->driver);
         d->inventory = sn_inventory_ref(fleet->inventory);
         (void)pthread_mutex_init(&d->lock, NULL);
-        atomic_init(&d->session_fd, -1);
+        d->session_fd = -1;
+        d->wake_fd = -1;
         fleet->devices_n++;
     }
     return 0;
@@ -42,22 +42,20 @@ void sn_fleet_fini(struct sn_fleet *fleet)
     fleet->devices_n = 0;
 }
 
+/* The devices stand in the order of the inventory. */
+static struct sn_device *device_of(const struct sn_fleet *fleet, const struct sn_target *target)
+{
+    return target != NULL ? &fleet->devices[target - sn_inventory_at(fleet->inventory, 0)] : NULL;
+}
+
 struct sn_device *sn_fleet_device(const struct sn_fleet *fleet, const char *id)
 {
-    for (size_t i = 0; i < fleet->devices_n; i++) {
-        if (strcmp(fleet->devices[i].target->id, id) == 0)
-            return &fleet->devices[i];
-    }
-    return NULL;
+    return device_of(fleet, sn_inventory_by_id(fleet->inventory, id));
 }
 
 struct sn_device *sn_fleet_device_by_uid(const struct sn_fleet *fleet, const char *uid)
 {
-    for (size_t i = 0; i < fleet->devices_n; i++) {
-        if (strcmp(fleet->devices[i].target->uid, uid) == 0)
-            return &fleet->devices[i];
-    }
-    return NULL;
+    return device_of(fleet, sn_inventory_by_uid(fleet->inventory, uid));
 }
 
 bool sn_fleet_may_write(const struct sn_fleet *fleet, const struct sn_device *routing, int64_t epoch)
@@ -77,13 +75,15 @@ void sn_fleet_update_consuming(struct sn_fleet *fleet, struct sn_device *d)
     char express[96];
     char bulk[96];
     bool should;
+    bool changes;
 
     queue_names(d, express, bulk);
     /* the lock is held over the calls, so that two threads cannot tell the consumer opposite things in the wrong order */
     (void)pthread_mutex_lock(&d->lock);
     should = d->own == SN_OWN_READY && sn_gate_is_open(&d->gate) && !d->target->maintenance &&
              !atomic_load(&fleet->stopping) && !atomic_load(&fleet->unsure);
-    if (should != d->consuming) {
+    changes = should != d->consuming;
+    if (changes) {
         d->consuming = should;
         if (should) {
             sn_consumer_want(fleet->consumer, express, d->target->batch_max);
@@ -94,6 +94,8 @@ void sn_fleet_update_consuming(struct sn_fleet *fleet, struct sn_device *d)
         }
     }
     (void)pthread_mutex_unlock(&d->lock);
+    if (changes)
+        sn_device_wake(d); /* a session to be closed, a probe that has a time now */
 }
 
 void sn_fleet_gate_closed(struct sn_fleet *fleet, struct sn_device *d, const struct sn_verdict *cause)

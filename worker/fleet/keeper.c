@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -73,7 +72,6 @@ static void update_all(struct sn_fleet *fleet)
 static void lose(struct sn_keeper *k, struct sn_device *d)
 {
     bool had;
-    int fd;
 
     atomic_store(&d->owned, false);
     (void)pthread_mutex_lock(&d->lock);
@@ -85,9 +83,8 @@ static void lose(struct sn_keeper *k, struct sn_device *d)
     (void)pthread_mutex_unlock(&d->lock);
     if (had)
         (void)SN_FAILPOINT("keeper.lost", d->target->id);
-    fd = atomic_load(&d->session_fd);
-    if (fd >= 0)
-        (void)shutdown(fd, SHUT_RDWR);
+    (void)sn_device_cut(d);
+    sn_device_wake(d);
 }
 
 /* The lease is over. */
@@ -511,11 +508,16 @@ static void say_good_bye(struct sn_keeper *k)
 
     for (size_t i = 0; i < fleet->devices_n; i++) {
         struct sn_device *d = &fleet->devices[i];
+        bool silent = sn_device_cut(d); /* its lane has said good-bye; else the next owner has to wait */
+        enum sn_own_state own;
         atomic_store(&d->owned, false);
-        answers = answers && (d->own != SN_OWN_READY || atomic_load(&d->session_fd) >= 0 ||
+        (void)pthread_mutex_lock(&d->lock);
+        own = d->own;
+        d->own = SN_OWN_NONE;
+        (void)pthread_mutex_unlock(&d->lock);
+        answers = answers && (own != SN_OWN_READY || !silent ||
                               sn_store_release(k->store, d->target->uid, fleet->conf.worker, atomic_load(&d->epoch), &err) == 0);
         (void)SN_FAILPOINT("keeper.released", d->target->id);
-        d->own = SN_OWN_NONE;
     }
     if (!answers || sn_store_end_session(k->store, fleet->conf.worker, &err) != 0)
         sn_log(fleet->log, SN_LOG_WARN, "keeper", "not every release note was written: the next owners wait one session time", "why",

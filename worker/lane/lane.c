@@ -16,8 +16,9 @@
 #include "worker/job/visit.h"
 #include "worker/lane/lane_private.h"
 
-/* Nothing is polled more often than this when nothing happens; gates and saves have their own times. */
-#define IDLE_TURN_MS 1000
+/* Everything that concerns a lane wakes it, or has a time of its own (next_due_ms). Beside that it looks: */
+#define QUIET_TURN_MS 10000 /* in any case */
+#define WATCH_TURN_MS 1000  /* while its gate is closed or a pool has sessions: what happens to them may have woken another thread */
 
 struct sn_fleet *sn_lane_fleet(const struct sn_lane *lane)
 {
@@ -55,6 +56,12 @@ void sn_lane_hurry(struct sn_job *job)
     atomic_store(&job->hurries, true); /* where it waits, next_job() sees it */
 }
 
+void sn_lane_left(struct sn_lane *lane)
+{
+    if (atomic_load(&lane->unsaved_n) > 0)
+        poke(lane, 1);
+}
+
 void sn_lane_push(struct sn_lane *lane, struct sn_job *job)
 {
     sn_job_enter(job, SN_JOB_QUEUED);
@@ -67,15 +74,23 @@ void sn_lane_push(struct sn_lane *lane, struct sn_job *job)
 int sn_lane_order(struct sn_lane *lane, void (*run)(struct sn_lane_thread *t, void *arg), void *arg)
 {
     struct sn_order *o = calloc(1, sizeof(*o));
+    bool taken;
 
     if (o == NULL)
         return -1;
     o->run = run;
     o->arg = arg;
     (void)pthread_mutex_lock(&lane->lock);
-    *lane->orders_last = o;
-    lane->orders_last = &o->next;
+    taken = !lane->stopping;
+    if (taken) {
+        *lane->orders_last = o;
+        lane->orders_last = &o->next;
+    }
     (void)pthread_mutex_unlock(&lane->lock);
+    if (!taken) {
+        free(o);
+        return -1;
+    }
     poke(lane, 1);
     return 0;
 }
@@ -119,16 +134,12 @@ int sn_lane_session(struct sn_lane_thread *t, int64_t deadline_ms, struct sn_ver
         t->session = NULL;
         return -1;
     }
-    if (!sn_device_is_ours(d)) { /* lost during the login, when the keeper had no socket to shut down */
+    if (!sn_device_opened(d, d->driver->fd(t->session))) { /* lost during the login, when the keeper had no socket to shut down */
         d->driver->close(t->session, 0);
         t->session = NULL;
         return not_ours(d, ret);
     }
     t->session_n++;
-    if (sn_device_is_exclusive(d)) {
-        atomic_store(&d->session_fd, d->driver->fd(t->session));
-        atomic_store(&d->warm_since_ms, sn_clock_wall_ms());
-    }
     t->last_used_ms = sn_clock_mono_ms();
     return 0;
 }
@@ -139,10 +150,7 @@ void sn_lane_close_session(struct sn_lane_thread *t, int64_t grace_ms)
 
     if (t->session == NULL)
         return;
-    if (sn_device_is_exclusive(d)) {
-        atomic_store(&d->session_fd, -1);
-        atomic_store(&d->warm_since_ms, 0);
-    }
+    sn_device_closes(d);
     d->driver->close(t->session, grace_ms > 0 ? sn_clock_mono_ms() + grace_ms : 0);
     t->session = NULL;
 }
@@ -274,27 +282,28 @@ static struct sn_order *next_order(struct sn_lane *lane)
 
 /* ---- the thread ---- */
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static int64_t next_due_ms(const struct sn_lane_thread *t, int64_t now)
 {
     struct sn_lane *lane = t->lane;
-    int64_t due = now + IDLE_TURN_MS;
+    int64_t due = now + QUIET_TURN_MS;
     struct sn_device *d = lane->device;
 
     if (d == NULL)
         return due;
     (void)pthread_mutex_lock(&d->lock);
-    if (d->gate.state == SN_GATE_PROBING && d->gate.probe_at_ms < due)
-        due = d->gate.probe_at_ms;
+    if (!sn_gate_is_open(&d->gate) || (t->session != NULL && lane->threads_n > 1))
+        due = now + WATCH_TURN_MS;
+    if (d->gate.state == SN_GATE_PROBING && sn_lane_may_probe(d))
+        due = earlier(due, d->gate.probe_at_ms);
     (void)pthread_mutex_unlock(&d->lock);
-    if (lane->unsaved.n > 0) {
-        /* jobs of this device that are elsewhere may still join the group: look again soon, the save itself has its own time */
-        int64_t soon = now + 20;
-        if (lane->save_not_before_ms > soon)
-            soon = lane->save_not_before_ms;
-        if (soon < due)
-            due = soon;
-    }
-    return due;
+    if (t->session != NULL)
+        due = earlier(due, t->last_used_ms + lane->fleet->conf.idle_close_ms + 1);
+    return earlier(due, sn_lane_save_due_ms(lane));
 }
 
 static int64_t idle_close_ms(const struct sn_lane *lane)
@@ -360,6 +369,18 @@ static bool stopping(struct sn_lane *lane, bool *ret_drain)
     return stop;
 }
 
+/* Carries an order out; false when there is none. */
+static bool obey(struct sn_lane_thread *t)
+{
+    struct sn_order *o = next_order(t->lane);
+
+    if (o == NULL)
+        return false;
+    o->run(t, o->arg);
+    free(o);
+    return true;
+}
+
 static void *run(void *arg)
 {
     struct sn_lane_thread *t = arg;
@@ -367,14 +388,10 @@ static void *run(void *arg)
     bool drain = false;
 
     while (!stopping(lane, &drain)) {
-        struct sn_order *o = next_order(lane);
         struct sn_job *job;
         sn_secret_scope_end(t->secrets);
-        if (o != NULL) {
-            o->run(t, o->arg);
-            free(o);
+        if (obey(t))
             continue;
-        }
         if (sn_lane_probe_if_due(t) || sn_lane_save_if_due(t, false))
             continue;
         job = next_job(lane);
@@ -383,6 +400,8 @@ static void *run(void *arg)
         else
             wait_turn(t);
     }
+    while (obey(t)) /* none is taken any more */
+        continue;
     if (drain)
         (void)sn_lane_save_if_due(t, true);
     give_all_back(t);
@@ -410,6 +429,8 @@ int sn_lane_start(struct sn_fleet *fleet, struct sn_device *device, int threads,
         sn_lane_free(lane);
         return -1;
     }
+    if (device != NULL)
+        device->wake_fd = lane->event_fd;
     *ret = lane;
     for (int i = 0; i < threads; i++) {
         struct sn_lane_thread *t = &lane->threads[i];
@@ -428,7 +449,7 @@ int sn_lane_start(struct sn_fleet *fleet, struct sn_device *device, int threads,
     return 0;
 }
 
-void sn_lane_stop(struct sn_lane *lane, bool drain)
+void sn_lane_ask_to_stop(struct sn_lane *lane, bool drain)
 {
     if (lane == NULL)
         return;
@@ -437,6 +458,13 @@ void sn_lane_stop(struct sn_lane *lane, bool drain)
     lane->drain = drain;
     (void)pthread_mutex_unlock(&lane->lock);
     poke(lane, lane->threads_n + 1);
+}
+
+void sn_lane_stop(struct sn_lane *lane, bool drain)
+{
+    if (lane == NULL)
+        return;
+    sn_lane_ask_to_stop(lane, drain);
     for (int i = 0; i < lane->threads_n; i++)
         (void)pthread_join(lane->threads[i].thread, NULL);
 }
@@ -448,11 +476,6 @@ void sn_lane_free(struct sn_lane *lane)
     for (int i = 0; i < lane->threads_n; i++) {
         sn_store_free(lane->threads[i].store);
         sn_secret_store_free(lane->threads[i].secrets);
-    }
-    while (lane->orders != NULL) {
-        struct sn_order *o = lane->orders;
-        lane->orders = o->next;
-        free(o);
     }
     if (lane->event_fd >= 0)
         (void)close(lane->event_fd);

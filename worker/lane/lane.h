@@ -42,9 +42,14 @@ int sn_lane_start(struct sn_fleet *fleet, struct sn_device *device, int threads,
 void sn_lane_push(struct sn_lane *lane, struct sn_job *job);
 /* The job is taken as soon as one that is not bulk, in whichever lane it waits or will wait. Any thread. */
 void sn_lane_hurry(struct sn_job *job);
-/* Takes the order; any thread; run by the first thread that is free. -1 on memory. */
+/* Takes the order; any thread; run by the first thread that is free. -1 when there is no memory, or the lane was asked to stop: the caller
+ * keeps arg. */
 int sn_lane_order(struct sn_lane *lane, void (*run)(struct sn_lane_thread *t, void *arg), void *arg);
 void sn_lane_wake(struct sn_lane *lane);
+/* A job of this lane's device is on its way no more: a save group that waited for it may be complete. Any thread. */
+void sn_lane_left(struct sn_lane *lane);
+/* The first half of sn_lane_stop(), without waiting: so that many lanes say good-bye to their devices at the same time. */
+void sn_lane_ask_to_stop(struct sn_lane *lane, bool drain);
 /* Finishes what is in hand (save included when `drain`), gives the rest back, closes the sessions, joins. */
 void sn_lane_stop(struct sn_lane *lane, bool drain);
 void sn_lane_free(struct sn_lane *lane);

@@ -32,6 +32,10 @@ struct sn_lane {
 
 /* Saves when it is due; true when something was done. */
 bool sn_lane_save_if_due(struct sn_lane_thread *t, bool now);
+/* When sn_lane_save_if_due() has something to do by itself; INT64_MAX = never. */
+int64_t sn_lane_save_due_ms(const struct sn_lane *lane);
+/* May this worker find out whether the device is back? Its lock is held. */
+bool sn_lane_may_probe(const struct sn_device *d);
 /* Probes a closed gate when it is time; true when something was done. */
 bool sn_lane_probe_if_due(struct sn_lane_thread *t);
 /* Where the job goes after a visit. */

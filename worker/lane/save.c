@@ -28,15 +28,34 @@ static int64_t save_every_ms(const struct sn_lane *lane)
     return own > 0 ? own : lane->fleet->conf.save_every_ms;
 }
 
-/* The group is complete: full, old enough, or nothing else of this device is under way. */
-static bool is_due(const struct sn_lane *lane, int64_t now)
+/* Full, or nothing else of this device is under way that could join. */
+static bool is_complete(const struct sn_lane *lane)
 {
     const struct sn_device *d = lane->device;
 
+    return lane->unsaved.n >= d->target->batch_max || atomic_load(&d->in_hand) <= lane->unsaved.n;
+}
+
+static bool is_due(const struct sn_lane *lane, int64_t now)
+{
     if (lane->unsaved.n == 0 || now < lane->save_not_before_ms)
         return false;
-    return lane->unsaved.n >= d->target->batch_max || now - lane->unsaved_since_ms >= save_every_ms(lane) ||
-           atomic_load(&d->in_hand) <= lane->unsaved.n;
+    return is_complete(lane) || now - lane->unsaved_since_ms >= save_every_ms(lane);
+}
+
+int64_t sn_lane_save_due_ms(const struct sn_lane *lane)
+{
+    int64_t due;
+
+    if (lane->device == NULL || lane->device->driver->commit_policy != SN_COMMIT_BATCH)
+        return INT64_MAX;
+    if (lane->unsaved.n > 0)
+        due = is_complete(lane) ? 0 : lane->unsaved_since_ms + save_every_ms(lane); /* who leaves meanwhile wakes us: sn_lane_left() */
+    else if (lane->stray_since_ms != 0)
+        due = lane->stray_since_ms + save_every_ms(lane);
+    else
+        return INT64_MAX;
+    return due > lane->save_not_before_ms ? due : lane->save_not_before_ms;
 }
 
 /* A device that is busy or was not seen to end is asked again soon, and those who wait for the save hear why. One that refuses, or says what
@@ -189,6 +208,11 @@ bool sn_lane_save_if_due(struct sn_lane_thread *t, bool now)
     return true;
 }
 
+bool sn_lane_may_probe(const struct sn_device *d)
+{
+    return d->own == SN_OWN_READY || !sn_device_is_exclusive(d);
+}
+
 bool sn_lane_probe_if_due(struct sn_lane_thread *t)
 {
     struct sn_lane *lane = t->lane;
@@ -202,7 +226,7 @@ bool sn_lane_probe_if_due(struct sn_lane_thread *t)
     if (d == NULL)
         return false;
     (void)pthread_mutex_lock(&d->lock);
-    due = sn_gate_probe_due(&d->gate, now) && (d->own == SN_OWN_READY || !sn_device_is_exclusive(d));
+    due = sn_gate_probe_due(&d->gate, now) && sn_lane_may_probe(d);
     if (due)
         d->gate.probe_at_ms = now + lane->fleet->conf.gate.probe_max_ms; /* the other threads of a pool need not probe too */
     over = d->gate.state == SN_GATE_PERSON && d->gate.until_ms > 0 && sn_clock_wall_ms() >= d->gate.until_ms;
