@@ -29,8 +29,9 @@ struct contract {
 struct sn_dispatch {
     struct sn_fleet *fleet;
     struct contract *contracts; /* uthash */
-    struct sn_job *all;         /* every job that has a delivery */
-    struct sn_job_list timed;
+    struct sn_job *all;         /* every job that has a delivery, the oldest first */
+    struct sn_job **all_last;
+    struct sn_job *timed;       /* a heap: the one that is due first */
     void (*on_ctl)(void *arg, struct sn_delivery *request);
     void *on_ctl_arg;
 
@@ -47,7 +48,7 @@ int sn_dispatch_new(struct sn_fleet *fleet, struct sn_dispatch **ret, struct sn_
     if (d == NULL)
         return sn_error_oom(err);
     d->fleet = fleet;
-    sn_job_list_init(&d->timed);
+    d->all_last = &d->all;
     sn_job_list_init(&d->inbox);
     (void)pthread_mutex_init(&d->lock, NULL);
     *ret = d;
@@ -61,17 +62,18 @@ static void unlist(struct sn_dispatch *d, struct sn_job *job)
     *job->all_prev = job->all_next;
     if (job->all_next != NULL)
         job->all_next->all_prev = job->all_prev;
+    else
+        d->all_last = job->all_prev;
     job->all_prev = NULL;
     (void)atomic_fetch_sub(&d->in_hand, 1);
 }
 
 static void enlist(struct sn_dispatch *d, struct sn_job *job)
 {
-    job->all_next = d->all;
-    if (d->all != NULL)
-        d->all->all_prev = &job->all_next;
-    d->all = job;
-    job->all_prev = &d->all;
+    job->all_next = NULL;
+    job->all_prev = d->all_last;
+    *d->all_last = job;
+    d->all_last = &job->all_next;
     (void)atomic_fetch_add(&d->in_hand, 1);
 }
 
@@ -451,7 +453,7 @@ static void sleep_until(struct sn_dispatch *d, struct sn_job *job, int64_t wake_
     }
     job->wake_ms = wake_ms;
     sn_job_enter(job, SN_JOB_TIMED);
-    sn_job_list_push(&d->timed, job);
+    sn_job_heap_push(&d->timed, job);
 }
 
 static void wait_until(struct sn_dispatch *d, struct sn_job *job, int64_t wake_ms)
@@ -481,7 +483,7 @@ static void rest(struct sn_dispatch *d, struct sn_job *job)
     job->resting = true;
     job->wake_ms = sn_clock_mono_ms() + d->fleet->conf.store_retry_ms;
     sn_job_enter(job, SN_JOB_TIMED);
-    sn_job_list_push(&d->timed, job);
+    sn_job_heap_push(&d->timed, job);
 }
 
 /* A job came back from a lane or from the publisher. */
@@ -523,35 +525,36 @@ static void take_back(struct sn_dispatch *d, struct sn_job *job)
         give_back(d, job);
 }
 
-static bool is_due(const struct sn_job *job, const void *arg)
+/* A job that waited for a time waits no more. */
+static void wake(struct sn_dispatch *d, struct sn_job *job)
 {
-    const int64_t *now = arg;
-
-    return job->wake_ms <= *now || atomic_load(&job->lost);
-}
-
-static void wake_timed(struct sn_dispatch *d, int64_t now)
-{
-    struct sn_job *job;
-
-    while ((job = sn_job_list_take(&d->timed, is_due, &now)) != NULL) {
-        if (job->resting) {
-            give_back(d, job);
-            continue;
-        }
-        if (atomic_load(&job->lost)) {
-            leave(d, job);
-            continue;
-        }
-        if (job->after == SN_THEN_AGAIN) {
-            if (is_held_too_long(d, job))
-                to_the_back(d, job);
-            else if (!forward(d, job))
-                to_front(d, job);
-            continue;
-        }
+    if (job->resting) {
+        give_back(d, job);
+    } else if (atomic_load(&job->lost)) {
+        leave(d, job);
+    } else if (job->after == SN_THEN_AGAIN) {
+        if (is_held_too_long(d, job))
+            to_the_back(d, job);
+        else if (!forward(d, job))
+            to_front(d, job);
+    } else {
         sn_job_flow(job, true);
         sn_lane_push(job->steps[job->at].device->lane, job);
+    }
+}
+
+/* The jobs that wait for a time and whose link is gone wait for nothing any more. */
+static void wake_lost(struct sn_dispatch *d)
+{
+    struct sn_job *waiting = d->timed;
+    struct sn_job *job;
+
+    d->timed = NULL;
+    while ((job = sn_job_heap_pop(&waiting)) != NULL) {
+        if (atomic_load(&job->lost))
+            wake(d, job);
+        else
+            sn_job_heap_push(&d->timed, job);
     }
 }
 
@@ -559,8 +562,6 @@ static int64_t turn(void *arg, int64_t now)
 {
     struct sn_dispatch *d = arg;
     struct sn_job *job;
-    int64_t next = 0;
-    int64_t oldest = 0;
 
     for (;;) {
         (void)pthread_mutex_lock(&d->lock);
@@ -570,17 +571,10 @@ static int64_t turn(void *arg, int64_t now)
             break;
         take_back(d, job);
     }
-    wake_timed(d, now);
-    for (job = d->timed.first; job != NULL; job = job->next) {
-        if (next == 0 || job->wake_ms < next)
-            next = job->wake_ms;
-    }
-    for (job = d->all; job != NULL; job = job->all_next) {
-        if (oldest == 0 || job->received_ms < oldest)
-            oldest = job->received_ms;
-    }
-    atomic_store(&d->oldest_ms, oldest);
-    return next;
+    while (d->timed != NULL && d->timed->wake_ms <= now)
+        wake(d, sn_job_heap_pop(&d->timed));
+    atomic_store(&d->oldest_ms, d->all != NULL ? d->all->received_ms : 0);
+    return d->timed != NULL ? d->timed->wake_ms : 0;
 }
 
 static void link_up(void *arg, uint64_t link)
@@ -604,7 +598,7 @@ static void link_down(void *arg, uint64_t link, const char *why)
         if (job->delivery->link == link)
             atomic_store(&job->lost, true);
     }
-    wake_timed(d, sn_clock_mono_ms());
+    wake_lost(d);
     HASH_ITER(hh, d->contracts, c, next) {
         struct sn_job_list keep;
         struct sn_job *job;

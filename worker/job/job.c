@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "worker/lane/lane.h"
 
 const char *sn_job_state_word(enum sn_job_state s)
 {
@@ -133,6 +134,8 @@ void sn_job_flow(struct sn_job *job, bool flows)
         return;
     job->flows = flows;
     (void)atomic_fetch_add(&job->device->in_hand, flows ? 1 : -1);
+    if (!flows && job->device->lane != NULL)
+        sn_lane_left(job->device->lane);
 }
 
 void sn_job_owner(const struct sn_job *job, char *out, size_t size)
@@ -174,4 +177,39 @@ struct sn_job *sn_job_list_take(struct sn_job_list *l, bool (*match)(const struc
         return job;
     }
     return NULL;
+}
+
+/* A skew heap: merging walks down the right sides and swaps the sides on the way, which keeps them short in the long run. */
+static struct sn_job *merge(struct sn_job *a, struct sn_job *b)
+{
+    struct sn_job *root = NULL;
+    struct sn_job **at = &root;
+
+    while (a != NULL && b != NULL) {
+        struct sn_job *first = b->wake_ms < a->wake_ms ? b : a;
+        struct sn_job *second = first == a ? b : a;
+        *at = first;
+        a = first->later[1];
+        b = second;
+        first->later[1] = first->later[0];
+        at = &first->later[0];
+    }
+    *at = a != NULL ? a : b;
+    return root;
+}
+
+void sn_job_heap_push(struct sn_job **heap, struct sn_job *job)
+{
+    job->later[0] = NULL;
+    job->later[1] = NULL;
+    *heap = merge(*heap, job);
+}
+
+struct sn_job *sn_job_heap_pop(struct sn_job **heap)
+{
+    struct sn_job *first = *heap;
+
+    if (first != NULL)
+        *heap = merge(first->later[0], first->later[1]);
+    return first;
 }

@@ -86,6 +86,7 @@ enum sn_job_then {
 
 struct sn_job {
     struct sn_job *next;           /* in the list of its owner */
+    struct sn_job *later[2];       /* in the heap of those that wait for a time */
     struct sn_job *all_next;       /* in the dispatcher's list of everything in hand */
     struct sn_job **all_prev;
     atomic_bool lost;              /* its delivery's link is gone: start nothing more for it */
@@ -171,5 +172,10 @@ void sn_job_list_push(struct sn_job_list *l, struct sn_job *job);
 struct sn_job *sn_job_list_pop(struct sn_job_list *l);
 /* Takes the first for which match() is true (match NULL: the first); NULL when there is none. */
 struct sn_job *sn_job_list_take(struct sn_job_list *l, bool (*match)(const struct sn_job *job, const void *arg), const void *arg);
+
+/* A heap of jobs by wake_ms, NULL = empty; not locked. Allocates nothing. */
+void sn_job_heap_push(struct sn_job **heap, struct sn_job *job);
+/* Takes the one with the smallest wake_ms; NULL when there is none. */
+struct sn_job *sn_job_heap_pop(struct sn_job **heap);
 
 #endif
