@@ -405,7 +405,7 @@ static void own_devices(struct sn_keeper *k)
     size_t done = 0;
 
     while (done < n && sn_clock_mono_ms() - now < ttl / 4) {
-        own_device(k, (k->next + done) % n, confirms, now);
+        own_device(k, (k->next + done) % n, confirms, sn_clock_mono_ms()); /* a wait of one session counts from its own claim */
         done++;
     }
     close_client(k);

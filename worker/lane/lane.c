@@ -287,6 +287,13 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t idle_close_ms(const struct sn_lane *lane)
+{
+    int64_t own = lane->device->target->idle_close_ms;
+
+    return own > 0 ? own : lane->fleet->conf.idle_close_ms;
+}
+
 static int64_t next_due_ms(const struct sn_lane_thread *t, int64_t now)
 {
     struct sn_lane *lane = t->lane;
@@ -302,15 +309,8 @@ static int64_t next_due_ms(const struct sn_lane_thread *t, int64_t now)
         due = earlier(due, d->gate.probe_at_ms);
     (void)pthread_mutex_unlock(&d->lock);
     if (t->session != NULL)
-        due = earlier(due, t->last_used_ms + lane->fleet->conf.idle_close_ms + 1);
+        due = earlier(due, t->last_used_ms + idle_close_ms(lane) + 1);
     return earlier(due, sn_lane_save_due_ms(lane));
-}
-
-static int64_t idle_close_ms(const struct sn_lane *lane)
-{
-    int64_t own = lane->device->target->idle_close_ms;
-
-    return own > 0 ? own : lane->fleet->conf.idle_close_ms;
 }
 
 /* Waits for something to do; reads what an idle session says meanwhile. */
