@@ -95,7 +95,7 @@ def stage_unit(options):
     report = BUILD / "unit.xml"
     report.unlink(missing_ok=True)
     words = ["ctest", "--test-dir", BUILD / "asan", "-j", os.cpu_count() or 2, "--output-on-failure",
-             "--output-junit", report]
+             "--output-junit", report, "-LE", "stress"]
     if options.k:
         words += ["-R", options.k]
     else:
@@ -104,13 +104,29 @@ def stage_unit(options):
         return counted(report, run(words, TMPDIR=folder, **SANITIZER_ENV), "ctest")
 
 
+def stage_tsan(options):
+    """The stress tests and one silverd under ThreadSanitizer: a report is a failure."""
+    failed = compile_tree("tsan", "gcc", ("stress_ring", "stress_keeper", "worker/silverd", "worker/ctl/silverctl"),
+                          CMAKE_BUILD_TYPE="RelWithDebInfo", SILVER_SANITIZE="thread")
+    if failed:
+        return failed
+    report = BUILD / "tsan.xml"
+    report.unlink(missing_ok=True)
+    with writing_folder() as folder:
+        code = run(["ctest", "--test-dir", BUILD / "tsan", "-L", "stress", "-j", os.cpu_count() or 2, "--output-on-failure",
+                    "--output-junit", report, *(["-R", options.k] if options.k else [])], TMPDIR=folder)
+    outcome, silverd = counted(report, code, "ctest"), run_pytest("stress", options, build="tsan")
+    return Outcome(outcome.passed + silverd.passed, outcome.failed + silverd.failed, outcome.skipped + silverd.skipped,
+                   " ".join(filter(None, (outcome.note, silverd.note))))
+
+
 FUZZ_SECONDS = 15       # for each target, two at once
 
 # The system tests wait for servers most of their time: several files at once, each with a lab of its own.
 SYSTEM_AT_ONCE = 4
 
 
-def run_pytest(name, options, at_once=1):
+def run_pytest(name, options, at_once=1, build="gcc"):
     tests = ROOT / "tests" / name
     if not any(tests.rglob("test_*.py")):
         return Outcome(note="absent")
@@ -124,7 +140,7 @@ def run_pytest(name, options, at_once=1):
         words += ["-n", str(at_once), "--dist", "loadfile"]
     with writing_folder() as folder:
         code = run(words + options.pytest, TMPDIR=folder,
-                   SILVER_BUILD=os.environ.get("SILVER_BUILD", str(BUILD / "gcc")),
+                   SILVER_BUILD=str(BUILD / build) if build != "gcc" else os.environ.get("SILVER_BUILD", str(BUILD / build)),
                    HYPOTHESIS_STORAGE_DIRECTORY=str(BUILD / "hypothesis"), PYTHONDONTWRITEBYTECODE="1")
     if code == 5 and options.k:         # pytest: no test has that name
         return Outcome(note=f"no test matches {options.k}")
@@ -182,6 +198,7 @@ STAGES = {
     "lint": stage_lint,
     "unit": stage_unit,
     "clang": stage_clang,
+    "tsan": stage_tsan,
     "fuzz": stage_fuzz,
     "mutants": stage_mutants,
     "contract": lambda options: run_pytest("contract", options),

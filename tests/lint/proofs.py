@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "mutants
 import catalogue  # noqa: E402  (the path above comes first)
 
 GUARANTEES = "docs/guarantees.md"
-FOLDERS = ("system/", "unit/", "contract/", "sim/", "chaos/", "fuzz/", "lint/", "bench/")      # below tests/
+FOLDERS = ("system/", "unit/", "stress/", "contract/", "sim/", "chaos/", "fuzz/", "lint/", "bench/")      # below tests/
 DRIVER_MUTANTS = 2      # at least so many for each driver, noticed by unit tests
 
 
@@ -31,7 +31,7 @@ def mutant(tree):
     for one in mutants:
         for test in one.tests:
             kind, place = catalogue.split_test(test)
-            if kind == "unit":
+            if kind in ("unit", "tsan"):
                 there = _has_ctest(tree, place)
             else:
                 path, _, node = place.partition("::")
@@ -166,8 +166,8 @@ def _evaluate(words):
 
 
 def _has_ctest(tree, name):
-    """Is there a unit test, or the replay of a fuzz target, of that name?"""
-    pattern = re.compile(rf"sn_unit_test\(\s*{re.escape(name)}\s|sn_fuzz_target\(\s*{re.escape(name.removesuffix('_replay'))}\s")
+    """Is there a unit test, a stress test, or the replay of a fuzz target, of that name?"""
+    pattern = re.compile(rf"sn_(?:unit|stress)_test\(\s*{re.escape(name)}[\s)]|sn_fuzz_target\(\s*{re.escape(name.removesuffix('_replay'))}\s")
     return any(pattern.search(tree.text(path)) for path in tree.named("CMakeLists.txt", under=("tests",)))
 
 

@@ -6,7 +6,7 @@ import re
 import tomllib
 
 FOLDER = "tests/mutants"
-KINDS = ("unit", "system", "sim", "contract")
+KINDS = ("unit", "tsan", "system", "sim", "contract")
 FIELDS = {"name": str, "why": str, "file": str, "find": str, "replace": str, "tests": list}
 
 # source = the TOML file; the other fields are those of the file.
@@ -66,7 +66,7 @@ def _problem(entry, text_of):
         return "no why, or nothing is changed"
     for test in entry["tests"] or [""]:
         if not isinstance(test, str) or split_test(test)[0] not in KINDS or not split_test(test)[1]:
-            return f"tests are unit:, system:, sim: or contract: and a name, not {test!r}"
+            return f"tests are unit:, tsan:, system:, sim: or contract: and a name, not {test!r}"
     text = text_of(entry["file"])
     if text is None:
         return f"{entry['file']} is not there"
