@@ -386,7 +386,7 @@ static void route(struct sn_control *c, const struct sn_delivery *d, const struc
     memcpy(q->by, request->by, sizeof(q->by));
     memcpy(q->reply_to, d->reply_to, sizeof(q->reply_to));
     memcpy(q->correlation_id, d->correlation_id, sizeof(q->correlation_id));
-    q->args = json_deep_copy(request->args); /* for the lane: no part of what this thread frees */
+    q->args = sn_json_deep_copy(request->args); /* for the lane: no part of what this thread frees */
     q->device = sn_fleet_device(c->fleet, request->device);
     if (sn_clock_wall_ms() > request->deadline_ms) {
         /* perhaps nobody waits for it any more; perhaps the clocks differ, and somebody does */
