@@ -21,7 +21,6 @@ OPTIONS = {"TSAN_OPTIONS": "exitcode=66 second_deadlock_stack=1"}
 
 def service(device):
     return {"plan": {"code": "FTTH-100", "down_kbps": 100000, "up_kbps": 50000},
-            "access": {"server": "server", "username": f"{device}@isp", "password": "a-secret"},
             "onu": {"device": device, "serial": "HWTC1A2B3C4D", "frame": 0, "slot": 1, "port": 3, "line_profile": "10",
                     "service_profile": "10", "services": [{"name": "internet", "gemport": 1, "vlan": 100, "user_vlan": 100}]}}
 
@@ -34,7 +33,7 @@ def lab():
 
 def test_silverd_has_no_data_race(lab):
     build = pathlib.Path(os.environ["SILVER_BUILD"])
-    targets = [{"id": name, "driver": "null", "null": {"latency_ms": 2}} for name in [*NAMES, "server"]]
+    targets = [{"id": name, "driver": "null", "null": {"latency_ms": 2}} for name in NAMES]
     silverd = Silverd(lab, build / "worker/silverd", targets, {"process": {"log_level": "info"}, "redis": {"timeout": "300ms"}},
                       env=OPTIONS).listen().start()
     odoo = Odoo(lab.rabbitmq.url(lab.vhost))
