@@ -38,7 +38,7 @@ bool sn_device_may_save(struct sn_device *d)
 
 static bool is_ours(const struct sn_device *d)
 {
-    return !sn_device_is_exclusive(d) || d->own == SN_OWN_READY;
+    return !sn_device_is_exclusive(d) || d->own != SN_OWN_NONE;
 }
 
 bool sn_device_is_ours(struct sn_device *d)

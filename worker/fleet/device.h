@@ -56,8 +56,8 @@ struct sn_gate sn_device_gate(struct sn_device *d);
 bool sn_device_is_open(struct sn_device *d);
 bool sn_device_is_paused(struct sn_device *d); /* until a person opens it, or the brake */
 bool sn_device_may_save(struct sn_device *d);
-/* May this worker have sessions with it? An exclusive device has few, often one: whoever does not own it, or still waits for the former
- * owner's session to end, leaves it alone, for reading too. */
+/* May this worker have sessions with it? An exclusive device has few, often one: whoever does not own it leaves it to the owner, for
+ * reading too. */
 bool sn_device_is_ours(struct sn_device *d);
 /* Its lane has opened a session with this socket: kept, so that it can be cut. False: not ours any more, the session must be closed. */
 bool sn_device_opened(struct sn_device *d, int fd);
