@@ -6,19 +6,21 @@
 #include "drivers/huawei-smartax/huawei.h"
 
 #define TAKEN_MAX 64
+#define NO_MEMORY (-2) /* of a reading: nothing is wrong with the reply */
 
 static void note_taken(json_t *memo, const char *what, int64_t number)
 {
     json_t *taken = json_object_get(memo, "taken"), *list;
 
+    /* looked up again: what cannot be put in is freed */
     if (taken == NULL) {
-        taken = json_object();
-        (void)json_object_set_new(memo, "taken", taken);
+        (void)json_object_set_new(memo, "taken", json_object());
+        taken = json_object_get(memo, "taken");
     }
     list = json_object_get(taken, what);
     if (list == NULL) {
-        list = json_array();
-        (void)json_object_set_new(taken, what, list);
+        (void)json_object_set_new(taken, what, json_array());
+        list = json_object_get(taken, what);
     }
     if (json_array_size(list) < TAKEN_MAX)
         (void)json_array_append_new(list, json_integer(number));
@@ -101,7 +103,7 @@ static int read_port_flows(const struct sn_op *op, const char *text, bool refuse
     if (!refused) {
         flows = calloc(room, sizeof(*flows));
         if (flows == NULL)
-            return -1;
+            return NO_MEMORY;
         ret = hw_parse_flows(text, &at, flows, &n);
         for (size_t i = 0; ret == 0 && i < n; i++)
             hw_bit_set(h->ont_used, flows[i].ont);
@@ -299,8 +301,15 @@ static void absorb_read(const struct sn_want *want, const struct sn_op *op, cons
         sn_verdict_set(ret, f->class, f->code, "%s", joined);
         return;
     }
-    if (read_one(want, op, text, f, h, memo) == 0)
+    switch (read_one(want, op, text, f, h, memo)) {
+    case 0:
         return;
+    case NO_MEMORY:
+        sn_verdict_set(ret, SN_TRANSIENT_JOB, SN_CODE_OOM, "out of memory");
+        return;
+    default:
+        break;
+    }
     if (f == NULL || f->class == SN_OK || f->class == SN_AGAIN) {
         unexpected(ret, op);
         return;

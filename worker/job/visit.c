@@ -590,11 +590,6 @@ static void done(struct visit *v)
     struct sn_error err;
     bool batch = v->step->driver->commit_policy == SN_COMMIT_BATCH;
 
-    if (!v->job->dry && ran_out(v)) {
-        (void)sn_error_oom(&err);
-        sn_finish_again(v->fleet, v->job, &err);
-        return;
-    }
     /* a running configuration is forgotten by a restart: its record shrinks when it is saved (sn_visit_saved) */
     if (!v->job->dry && (batch ? give_up_claims(v, &err) : settle_record(v, &err)) != 0) {
         sn_finish_again(v->fleet, v->job, &err);
@@ -633,6 +628,13 @@ static void carry_out(struct visit *v)
     sn_converge(v->step->driver, &v->want, v->memo, &io, &c);
     mask(v, &c);
     take_outcome(v, &c);
+    if (!v->job->dry && (ran_out(v) || strcmp(c.verdict.code, SN_CODE_OOM) == 0)) { /* it says nothing of the target */
+        struct sn_error err;
+        (void)sn_error_oom(&err);
+        sn_finish_again(v->fleet, v->job, &err);
+        sn_converged_fini(&c);
+        return;
+    }
     if (c.what == SN_CONVERGED_LATER && !v->job->dry) {
         later(v, c.later_ms);
         sn_converged_fini(&c);
