@@ -167,7 +167,7 @@ def _evaluate(words):
 
 def _has_ctest(tree, name):
     """Is there a unit test, a stress test, or the replay of a fuzz target, of that name?"""
-    pattern = re.compile(rf"sn_(?:unit|stress)_test\(\s*{re.escape(name)}[\s)]|sn_fuzz_target\(\s*{re.escape(name.removesuffix('_replay'))}\s")
+    pattern = re.compile(rf"sn_(?:unit|alloc|stress)_test\(\s*{re.escape(name)}[\s)]|sn_fuzz_target\(\s*{re.escape(name.removesuffix('_replay'))}\s")
     return any(pattern.search(tree.text(path)) for path in tree.named("CMakeLists.txt", under=("tests",)))
 
 
