@@ -23,17 +23,16 @@ const char *sn_job_state_word(enum sn_job_state s)
 
 bool sn_job_may_enter(enum sn_job_state from, enum sn_job_state to)
 {
-    /* from VISITING everything is possible but RECEIVED and BEHIND; the link may die under every state */
+    /* whatever becomes of a link or a lease, the lane that has the job says so: it leaves a lane only by VISITING */
     static const unsigned ways[SN_JOB_STATE_COUNT] = {
-        [SN_JOB_RECEIVED] = BIT(SN_JOB_BEHIND) | BIT(SN_JOB_QUEUED) | BIT(SN_JOB_PUBLISHING) | BIT(SN_JOB_TIMED) |
-                            BIT(SN_JOB_GIVEN_BACK),
-        [SN_JOB_BEHIND] = BIT(SN_JOB_QUEUED) | BIT(SN_JOB_GIVEN_BACK) | BIT(SN_JOB_PUBLISHING) | BIT(SN_JOB_TIMED),
-        [SN_JOB_QUEUED] = BIT(SN_JOB_VISITING) | BIT(SN_JOB_GIVEN_BACK),
+        [SN_JOB_RECEIVED] = BIT(SN_JOB_BEHIND) | BIT(SN_JOB_QUEUED) | BIT(SN_JOB_PUBLISHING),
+        [SN_JOB_BEHIND] = BIT(SN_JOB_QUEUED) | BIT(SN_JOB_GIVEN_BACK),
+        [SN_JOB_QUEUED] = BIT(SN_JOB_VISITING),
         [SN_JOB_VISITING] = BIT(SN_JOB_QUEUED) | BIT(SN_JOB_TIMED) | BIT(SN_JOB_UNSAVED) | BIT(SN_JOB_PUBLISHING) |
-                            BIT(SN_JOB_ACKED) | BIT(SN_JOB_GIVEN_BACK),
+                            BIT(SN_JOB_GIVEN_BACK),
         [SN_JOB_TIMED] = BIT(SN_JOB_QUEUED) | BIT(SN_JOB_PUBLISHING) | BIT(SN_JOB_GIVEN_BACK),
-        [SN_JOB_UNSAVED] = BIT(SN_JOB_VISITING) | BIT(SN_JOB_GIVEN_BACK),
-        [SN_JOB_PUBLISHING] = BIT(SN_JOB_ACKED) | BIT(SN_JOB_GIVEN_BACK) | BIT(SN_JOB_TIMED),
+        [SN_JOB_UNSAVED] = BIT(SN_JOB_VISITING),
+        [SN_JOB_PUBLISHING] = BIT(SN_JOB_ACKED) | BIT(SN_JOB_TIMED) | BIT(SN_JOB_GIVEN_BACK),
     };
     return (unsigned)from < SN_JOB_STATE_COUNT && (ways[from] & BIT(to)) != 0;
 }
