@@ -94,7 +94,7 @@ def test_page_of_commands_is_what_help_says():
 def extracted():
     """Every text that can be translated, as xgettext finds it in the sources."""
     sources = sorted(str(path) for path in CTL.rglob("*.c"))
-    return subprocess.run(["xgettext", "--from-code=UTF-8", "--keyword=_", "--keyword=N_", "--language=C", "--output=-",
+    return subprocess.run(["xgettext", "--from-code=UTF-8", "--keyword=_", "--keyword=N_", "--keyword=P_:1,2", "--language=C", "--output=-",
                            *sources], capture_output=True, text=True, check=True).stdout
 
 
@@ -114,6 +114,8 @@ def test_translation_keeps_arguments_and_commands(language):
     po = subprocess.run(["msgcat", "--no-wrap", CTL / "po" / f"{language}.po"], capture_output=True, text=True,
                         check=True).stdout
     pairs = re.findall(r'^msgid "(.+)"\nmsgstr "(.*)"$', po, re.MULTILINE)
+    pairs += [(many, translated) for many, translated in
+              re.findall(r'^msgid_plural "(.+)"\nmsgstr\[0\] ".*"\nmsgstr\[1\] "(.*)"$', po, re.MULTILINE)]
     assert len(pairs) > 300
     for english, translated in pairs:
         for kept in (r"%\{[a-z_]+\}", COMMAND, r"silver\.[a-z_]+", r"--[a-z][a-z-]+"):

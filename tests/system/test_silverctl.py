@@ -146,7 +146,7 @@ def test_dead_event_exits_with_1_and_explains_itself(fleet, odoo):
     assert "dead: core.no-effect" in fleet.text("publish", "--wait", fleet.file("one", event), code=1)
 
     listed = fleet.text("dlq", "list")
-    assert event["id"][:8] in listed and "core.no-effect" in listed and "1 letters." in listed
+    assert event["id"][:8] in listed and "core.no-effect" in listed and "1 letter." in listed
     shown = fleet.text("dlq", "show", event["id"][:8])
     assert "What happened:   null-1 says yes to the change and does not hold it afterwards." in shown
     assert "What to do:" in shown and "What holds now:" in shown
@@ -240,7 +240,7 @@ def test_devices_and_workers(fleet, wait):
         ("null-1", "null", "open", 0)]
     assert rows[0]["owner"].startswith("silverd/") and rows[0]["epoch"] > 0
     listed = fleet.text("device", "list")
-    assert re.search(r"^null-1 +null +silverd +open ", listed, re.MULTILINE) and "1 devices, 0 closed." in listed
+    assert re.search(r"^null-1 +null +silverd +open ", listed, re.MULTILINE) and "1 device, 0 closed." in listed
     assert "gate            open" in fleet.text("device", "show", "null-1")
     assert fleet.text("device", "test", "null-1").startswith("null-1  ok")
     [tested] = fleet.json("device", "test", "null-1")

@@ -29,8 +29,8 @@ static void say_waiting(struct conversation *c, const json_t *body)
 
     name_of(c->worker, worker, sizeof(worker));
     if (json_object_get(body, "ahead") != NULL)
-        (void)snprintf(what, sizeof(what), _("waiting for %s (%lld jobs ahead on %s)"), worker, (long long)ahead,
-                       c->device);
+        (void)snprintf(what, sizeof(what), P_("waiting for %s (%lld job ahead on %s)", "waiting for %s (%lld jobs ahead on %s)", ahead),
+                       worker, (long long)ahead, c->device);
     else
         (void)snprintf(what, sizeof(what), _("waiting for %s: %s"), worker, sn_json_text(body, "text"));
     sn_patience_change(c->patience, what);

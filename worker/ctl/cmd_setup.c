@@ -91,10 +91,12 @@ typedef int check_fn(struct sn_ctl *ctl, char *text, size_t size, struct sn_erro
 static int check_inventory(struct sn_ctl *ctl, char *text, size_t size, struct sn_error *err)
 {
     const struct sn_inventory *inventory;
+    size_t n;
 
     if (sn_ctl_inventory(ctl, &inventory, err) != 0)
         return -1;
-    (void)snprintf(text, size, _("%s: %zu targets"), ctl->inventory_path, sn_inventory_count(inventory));
+    n = sn_inventory_count(inventory);
+    (void)snprintf(text, size, P_("%s: %zu target", "%s: %zu targets", n), ctl->inventory_path, n);
     return 0;
 }
 

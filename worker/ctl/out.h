@@ -21,6 +21,7 @@
 /* Text for people. Codes, JSON and log lines are never translated. */
 #define _(text) gettext(text)
 #define N_(text) text
+#define P_(one, many, n) ngettext(one, many, (unsigned long)(n))
 
 enum sn_style {
     SN_STYLE_PLAIN,

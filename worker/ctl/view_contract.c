@@ -245,7 +245,7 @@ void sn_view_plan(struct sn_out *o, const json_t *plan, int64_t now_ms)
     char who[192], generation[SN_WHEN_MAX], read[SN_WHEN_MAX];
     const json_t *targets = json_object_get(plan, "targets");
     const char *worker = sn_json_text(plan, "worker");
-    int64_t oldest_ms = 0;
+    int64_t oldest_ms = 0, changes;
     json_t *t;
     size_t i;
 
@@ -269,7 +269,9 @@ void sn_view_plan(struct sn_out *o, const json_t *plan, int64_t now_ms)
     json_array_foreach (targets, i, t)
         plan_target(o, t);
     sn_out_text(o, "\n");
-    sn_out_text(o, _("%zu targets, %lld changes. Free numbers are chosen again when it runs."),
-                json_array_size(targets), (long long)sn_json_number(plan, "changes"));
+    sn_out_text(o, P_("%zu target, ", "%zu targets, ", json_array_size(targets)), json_array_size(targets));
+    changes = sn_json_number(plan, "changes");
+    sn_out_text(o, P_("%lld change. ", "%lld changes. ", changes), (long long)changes);
+    sn_out_text(o, "%s", _("Free numbers are chosen again when it runs."));
     sn_out_text(o, "\n");
 }

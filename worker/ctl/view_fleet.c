@@ -88,7 +88,7 @@ void sn_view_devices(struct sn_out *o, const json_t *list, int64_t now_ms)
         sn_buf_fini(&gate);
     }
     sn_table_print(t, o, "");
-    sn_out_text(o, _("%zu devices, %d closed."), json_array_size(rows), closed);
+    sn_out_text(o, P_("%zu device, %d closed.", "%zu devices, %d closed.", json_array_size(rows)), json_array_size(rows), closed);
     if (closed_one != NULL)
         sn_out_text(o, _(" Why and what to do: silverctl device show %s"), closed_one);
     sn_out_text(o, "\n");
@@ -131,7 +131,9 @@ void sn_view_device(struct sn_out *o, const json_t *device, int64_t now_ms)
     struct sn_buf gate = SN_BUF_INIT;
     const json_t *state = json_object_get(device, "gate");
     const char *owner = sn_json_text(device, "owner");
+    int64_t contracts, letters;
     char text[160];
+    size_t len;
 
     sn_out_put(o, SN_STYLE_BOLD, sn_json_text(device, "device"));
     sn_out_text(o, "  ");
@@ -153,8 +155,10 @@ void sn_view_device(struct sn_out *o, const json_t *device, int64_t now_ms)
     fact(o, _("ready"), text);
     (void)snprintf(text, sizeof(text), "%lld", (long long)sn_json_number(device, "unsaved"));
     fact(o, _("unsaved"), text);
-    (void)snprintf(text, sizeof(text), _("%lld contracts, %lld open dead letters"),
-                   (long long)sn_json_number(device, "contracts"), (long long)sn_json_number(device, "letters"));
+    contracts = sn_json_number(device, "contracts");
+    letters = sn_json_number(device, "letters");
+    len = (size_t)snprintf(text, sizeof(text), P_("%lld contract, ", "%lld contracts, ", contracts), (long long)contracts);
+    (void)snprintf(text + len, sizeof(text) - len, P_("%lld open dead letter", "%lld open dead letters", letters), (long long)letters);
     fact(o, _("ledger"), text);
     if (json_array_size(json_object_get(device, "log")) > 0) {
         sn_out_text(o, "%s\n", _("last exchanges:"));
@@ -286,12 +290,13 @@ void sn_view_topology(struct sn_out *o, const json_t *topology, int64_t now_ms)
         sn_out_text(o, "\n");
     }
     if (sn_json_true(topology, "applied"))
-        sn_out_text(o, _("The broker has what it needs for %lld devices.\n"),
-                    (long long)sn_json_number(topology, "devices"));
+        sn_out_text(o, P_("The broker has what it needs for %lld device.\n", "The broker has what it needs for %lld devices.\n",
+                          sn_json_number(topology, "devices")), (long long)sn_json_number(topology, "devices"));
     else if (json_is_array(differences) && json_array_size(differences) == 0)
         sn_out_text(o, _("The broker is as it shall be.\n"));
     else if (json_is_array(differences))
-        sn_out_text(o, _("%zu differences. Missing objects: silverctl topology --apply\n"),
+        sn_out_text(o, P_("%zu difference. Missing objects: silverctl topology --apply\n",
+                          "%zu differences. Missing objects: silverctl topology --apply\n", json_array_size(differences)),
                     json_array_size(differences));
 }
 

@@ -55,7 +55,7 @@ void sn_view_letters(struct sn_out *o, const json_t *list, int64_t now_ms)
         sn_buf_fini(&what);
     }
     sn_table_print(t, o, "");
-    sn_out_text(o, _("%lld letters.\n"), (long long)count);
+    sn_out_text(o, P_("%lld letter.\n", "%lld letters.\n", count), (long long)count);
     if (count > (int64_t)json_array_size(letters))
         sn_out_text(o, _("The newest %zu are shown: --limit shows more.\n"), json_array_size(letters));
 }
@@ -98,8 +98,9 @@ void sn_view_letter_groups(struct sn_out *o, const json_t *list, int64_t now_ms)
         sn_buf_fini(&what);
     }
     sn_table_print(t, o, "");
-    sn_out_text(o, _("%lld letters, %zu causes. One of them: silverctl dlq show ID\n"),
-                (long long)sn_json_number(list, "count"), json_array_size(groups));
+    sn_out_text(o, P_("%lld letter, ", "%lld letters, ", sn_json_number(list, "count")), (long long)sn_json_number(list, "count"));
+    sn_out_text(o, P_("%zu cause. ", "%zu causes. ", json_array_size(groups)), json_array_size(groups));
+    sn_out_text(o, "%s\n", _("One of them: silverctl dlq show ID"));
 }
 
 /* A later visit to the same target says how it stands. */
@@ -170,7 +171,8 @@ void sn_view_letter(struct sn_out *o, const json_t *letter, int64_t now_ms)
     sn_out_text(o, "   ");
     if (strcmp(state, "open") == 0) {
         sn_out_put(o, SN_STYLE_BAD, _("DEAD"));
-        sn_out_text(o, _(" since %s (%lld attempts)"), when, (long long)sn_json_number(letter, "attempt"));
+        sn_out_text(o, P_(" since %s (%lld attempt)", " since %s (%lld attempts)", sn_json_number(letter, "attempt")), when,
+                    (long long)sn_json_number(letter, "attempt"));
     } else
         sn_out_put(o, SN_STYLE_DIM, state);
     sn_out_text(o, "   ");
