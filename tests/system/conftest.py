@@ -51,7 +51,8 @@ def lab(running_lab, request):
     """The lab as if newly made: fresh vhost (lab.vhost), empty Redis, RADIUS with the ISP's rows only, empty ledger.
 
     Children that the test started are stopped after it; when it failed, the ends of their logs are shown. A server
-    that does not run any more fails the test: one that stops a server starts it again.
+    that does not run any more fails the test: one that stops a server starts it again. A silverd whose log holds a
+    change of state that worker/job/job.c does not know fails it too.
     """
     running_lab.clean()
     yield running_lab
@@ -59,7 +60,11 @@ def lab(running_lab, request):
     if report is not None and report.failed:
         for child in running_lab.children():
             print(f"---- {child.name} (exit {child.returncode()}), end of {child.log}\n{child.log_end(60)}")
+    logs = {child.log for child in running_lab.children()}
     running_lab.stop_children()
+    illegal = [line for log in map(pathlib.Path, logs) if log.exists()
+               for line in log.read_text(errors="replace").splitlines() if "illegal change of state" in line]
+    assert not illegal, illegal
     running_lab.check()
 
 
