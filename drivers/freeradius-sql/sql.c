@@ -83,7 +83,7 @@ static bool may_write(const struct sn_driver_env *env, struct sn_verdict *verdic
 {
     if (env->may_write == NULL || env->may_write(env->may_write_arg))
         return true;
-    sn_verdict_set(verdict, SN_LOST, "core.lost", "this worker no longer owns the job");
+    sn_verdict_set(verdict, SN_LOST, "core.lease-lost", "not sent, the lease is over");
     return false;
 }
 

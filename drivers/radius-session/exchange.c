@@ -139,7 +139,7 @@ static void packet_verdict(const struct sn_target *nas, const struct sn_udp_resu
         sn_verdict_arg(v, "nas", nas->id);
         break;
     case SN_UDP_STOPPED:
-        sn_verdict_set(v, SN_LOST, "core.lost", "this worker no longer owns the job");
+        sn_verdict_set(v, SN_LOST, "core.lease-lost", "not sent, the lease is over");
         break;
     case SN_UDP_ANSWERED:
         break;

@@ -12,7 +12,7 @@ int sn_wake_new(int *ret_fd, struct sn_error *err)
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
     if (fd < 0)
-        return sn_error_set(err, "process.resource", "eventfd: %s", strerror(errno));
+        return sn_error_set(err, "process.resources", "eventfd: %s", strerror(errno));
     *ret_fd = fd;
     return 0;
 }
