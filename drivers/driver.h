@@ -75,7 +75,8 @@ struct sn_op {
     int verb;                      /* the driver's own enum */
     int64_t n[SN_OP_NUMBERS];      /* the driver's own arguments */
     char s[SN_OP_STRINGS][128];
-    char line[SN_OP_LINE_MAX];     /* what is sent, in the target's words, without secrets: plan, journal, exec_log */
+    char line[SN_OP_LINE_MAX];     /* what is sent, in the target's words, without secrets: plan, journal, exec_log. exchange() sends it,
+                                    * or makes what it sends from verb, n and s */
     char mode[64];                 /* CLI: mode in which it is sent ("config", "interface gpon 0/1"); "" otherwise */
 };
 
@@ -151,10 +152,11 @@ struct sn_driver {
     int sessions_max;                /* 1 = exclusive: one lane, one session; else upper bound of the pool */
     size_t have_size;                /* flat memory, zeroed = nothing is known */
 
-    /* Identity of the wanted thing on the target, from want->service: {"serial": …}. New reference. -1: err->code is the
-     * verdict's code (class invalid, or permanent for a missing mapping: `<driver>.unsupported`, …). */
+    /* Identity of the wanted thing on the target, from want->service: {"serial": …}. New reference. -1: the event is dead with
+     * err->code. */
     int (*key)(const struct sn_want *want, json_t **ret_key, struct sn_error *err);
-    /* Natural keys to be claimed against other contracts: array of "onu/<SN>", "user/<name>", "ip/<addr>". New reference or NULL (memory). */
+    /* Natural keys to be claimed against other contracts, on this target (its uid): array of "onu/<SN>", "user/<name>", "ip/<addr>". New
+     * reference or NULL (memory). May be NULL: nothing is exclusive. */
     json_t *(*claims)(const json_t *key);
     /* Are these two keys forms of one thing (same ONU with other flows)? If not, the old one becomes GONE before the new one is made. */
     bool (*same_thing)(const json_t *a, const json_t *b);
@@ -171,7 +173,8 @@ struct sn_driver {
     void (*describe)(const struct sn_want *want, const void *have, const json_t *memo, json_t **ret_holds,
                      json_t **ret_reality);
 
-    /* deadlines are absolute, monotonic milliseconds, and total. */
+    /* deadlines are absolute, monotonic milliseconds, and total. exchange() judges whether the answer is whole, absorb() what it means.
+     * SN_UNKNOWN, SN_UNREACHABLE, SN_AUTH and SN_LOST of an exchange close the session; any other verdict keeps it. */
     int (*open)(const struct sn_driver_env *env, int64_t deadline_ms, void **ret_session, struct sn_verdict *verdict);
     void (*exchange)(void *session, const struct sn_want *want, const struct sn_op *op, int64_t deadline_ms,
                      struct sn_reply *reply);
@@ -179,7 +182,8 @@ struct sn_driver {
      * without any effect, asked while the gate is closed; 0, or -1 and the verdict. Such a target is visited though its gate is closed,
      * and the visit ends before its first write. NULL: an open session is the answer, and a closed gate keeps visits out. */
     int (*probe)(void *session, int64_t deadline_ms, struct sn_verdict *ret);
-    /* SN_COMMIT_BATCH only: saves the running configuration. SN_OK only when the completion was seen in this session. */
+    /* SN_COMMIT_BATCH only: saves the running configuration. SN_OK only when the completion was seen in this session. It writes, so it asks
+     * may_write() too. SN_TRANSIENT_DEVICE and SN_UNKNOWN: asked again soon; another refusal closes the gate. */
     void (*commit)(void *session, int64_t deadline_ms, struct sn_reply *reply);
     /* Says good-bye within deadline (0 = cut) and frees. */
     void (*close)(void *session, int64_t deadline_ms);

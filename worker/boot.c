@@ -20,6 +20,16 @@
 #include "worker/sink/heal.h"
 #include "worker/sink/ledger.h"
 
+/* What nobody needs to set. */
+#define LEDGER_RECONNECT_MIN_MS 100
+#define LEDGER_RECONNECT_MAX_MS 5000
+#define LEDGER_GIVE_BACK_MS 60000 /* PostgreSQL away for so long: what was taken in goes back to the broker */
+#define HEAL_LOOK_MS 250          /* how soon a flushed Redis is seen */
+#define CTL_TTL_MS 30000          /* a question that nobody took is gone */
+#define INTAKE_PREFETCH 64
+#define STALL_MS 60000            /* a loop that did not turn for so long is stuck, for /healthz */
+#define CONFIRM_CLEAN_MS 5000     /* what is unconfirmed at a stop is waited for … */
+#define CONFIRM_HURRIED_MS 500    /* … and when it was no clean drain */
 #define SAY_DRAIN_EVERY_MS 5000
 
 #ifndef SN_VERSION
@@ -247,10 +257,10 @@ static int start_ledger(struct sn_boot *b, struct sn_error *err)
                                  .user = o->ledger.user, .password = b->ledger_password.data, .sslmode = o->ledger.sslmode };
     b->ledger_conf = (struct sn_ledger_conf){ .broker = &b->fleet.conf.broker, .result_schema = sn_schemas_get(b->schemas, SN_SCHEMA_RESULT),
                                               .database = &b->pg, .prefetch = (int)o->ledger.batch, .migrate = true,
-                                              .timeout_ms = (int)o->ledger.timeout, .reconnect_min_ms = 100,
-                                              .reconnect_max_ms = 5000, .give_back_ms = 60000 };
+                                              .timeout_ms = (int)o->ledger.timeout, .reconnect_min_ms = LEDGER_RECONNECT_MIN_MS,
+                                              .reconnect_max_ms = LEDGER_RECONNECT_MAX_MS, .give_back_ms = LEDGER_GIVE_BACK_MS };
     b->heal_conf = (struct sn_heal_conf){ .store = b->fleet.conf.store, .database = &b->pg, .broker = &b->fleet.conf.broker,
-                                          .look_every_ms = 250, .timeout_ms = (int)o->ledger.timeout };
+                                          .look_every_ms = HEAL_LOOK_MS, .timeout_ms = (int)o->ledger.timeout };
     if (sn_ledger_new(&b->ledger_conf, &b->log, &b->ledger, err) != 0 || sn_ledger_start(b->ledger, err) != 0)
         return -1;
     return sn_heal_start(&b->heal_conf, b->ledger, &b->log, &b->heal, err);
@@ -361,8 +371,8 @@ static int start_worker(struct sn_boot *b, struct sn_error *err)
         return -1;
     sn_dispatch_on_ctl(f->dispatch, sn_control_handle, b->control);
     (void)snprintf(ctl_queue, sizeof(ctl_queue), "silver.ctl.%s", f->conf.worker);
-    sn_consumer_own_queue(f->consumer, ctl_queue, "silver.ctl", f->conf.worker, 30000);
-    sn_consumer_want(f->consumer, "silver.intake", 64);
+    sn_consumer_own_queue(f->consumer, ctl_queue, "silver.ctl", f->conf.worker, CTL_TTL_MS);
+    sn_consumer_want(f->consumer, "silver.intake", INTAKE_PREFETCH);
     return 0;
 }
 
@@ -398,7 +408,7 @@ int sn_boot_start(struct sn_boot *b, const sigset_t *signals, int *ret_code, str
     if (b->runs_worker && start_worker(b, err) != 0)
         return -1;
     b->health = (struct sn_health){ .fleet = b->runs_worker ? &b->fleet : NULL, .keeper = b->keeper, .ledger = b->ledger,
-                                    .metrics = b->metrics, .stall_ms = 60000 };
+                                    .metrics = b->metrics, .stall_ms = STALL_MS };
     if (listen[0] != '\0' && (sn_http_parse_listen(listen, address, &port, err) != 0 ||
                                sn_health_serve(&b->health, address, port, &b->http, err) != 0))
         return -1;
@@ -499,7 +509,7 @@ static void stop_worker(struct sn_boot *b, const sigset_t *signals)
     if (b->keeper != NULL)
         sn_keeper_stop(b->keeper);
     if (b->publisher_runs) {
-        sn_publisher_stop(f->publisher, sn_clock_mono_ms() + (clean ? 5000 : 500));
+        sn_publisher_stop(f->publisher, sn_clock_mono_ms() + (clean ? CONFIRM_CLEAN_MS : CONFIRM_HURRIED_MS));
         (void)pthread_join(b->publisher_thread, NULL);
     }
     if (b->consumer_runs) {
