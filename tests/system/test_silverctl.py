@@ -315,7 +315,7 @@ def test_topology_is_compared_and_made(fleet, lab):
     fleet = fleet()
     differences = fleet.json("topology", "--check", code=1)[0]["differences"]
     assert any("silver.device.null-1" in line for line in differences)
-    assert "for 1 devices" in fleet.text("topology", "--apply")
+    assert "for 1 device." in fleet.text("topology", "--apply")
     assert fleet.json("topology", "--check") == [
         {"schema": "silver.ctl/1", "output": "topology", "ok": True, "differences": []}]
     assert fleet.text("topology", "--check") == "The broker is as it shall be.\n"
