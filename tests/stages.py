@@ -84,8 +84,14 @@ def stage_build(_):
     return compile_tree("gcc", "gcc", CMAKE_BUILD_TYPE="RelWithDebInfo") or Outcome(note="build/gcc")
 
 
+def compile_clang(targets=()):
+    """One build for two purposes: clang has no warnings for any file, and the fuzz targets."""
+    return compile_tree("clang", "clang", targets, CMAKE_BUILD_TYPE="RelWithDebInfo", SILVER_FUZZ="ON",
+                        SILVER_SANITIZE="fuzzer-no-link,address,undefined")
+
+
 def stage_clang(_):
-    return compile_tree("clang", "clang", CMAKE_BUILD_TYPE="Debug") or Outcome(note="build/clang, no warnings")
+    return compile_clang() or Outcome(note="build/clang, no warnings")
 
 
 def stage_unit(options):
@@ -163,7 +169,7 @@ def stage_lint(options):
 
 
 def run_own(options, program, *words):
-    """What a program of ours answers to --json: a list, None when nothing came. With -k only for what --list names so."""
+    """What a program of ours answers to --json: a list, None when nothing came. -k: only for what --list names so."""
     def ask(*more):
         return subprocess.run([str(word) for word in (ROOT / "tests" / program, *words, *more)], cwd=ROOT, check=False,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
