@@ -173,7 +173,8 @@ def run_own(options, program, *words):
     def ask(*more):
         return subprocess.run([str(word) for word in (ROOT / "tests" / program, *words, *more)], cwd=ROOT, check=False,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
-    names = [line.split()[0] for line in ask("--list").splitlines() if options.k in line.split()[0]] if options.k else []
+    listed = [line.split()[0] for line in ask("--list").splitlines()] if options.k else []
+    names = [name for name in listed if options.k in name]
     if options.k and not names:
         return []
     text = ask("--json", *names)
