@@ -66,7 +66,7 @@ def _problem(entry, text_of):
         return "no why, or nothing is changed"
     for test in entry["tests"] or [""]:
         if not isinstance(test, str) or split_test(test)[0] not in KINDS or not split_test(test)[1]:
-            return f"tests are unit:, tsan:, system:, sim: or contract: and a name, not {test!r}"
+            return f"a test is a kind and a name (README.md), not {test!r}"
     text = text_of(entry["file"])
     if text is None:
         return f"{entry['file']} is not there"
