@@ -5,7 +5,7 @@
  *
  * What a lane does, in this order: orders (pause, test, record), probes of a closed gate, a save that is due, express jobs, bulk
  * jobs; otherwise it reads what an idle session says.
- * Thread: main starts, stops and frees lanes; push, hurry, order, wake and counts any; what takes a struct sn_lane_thread only
+ * Thread: main starts, stops and frees lanes; push, hurry, order, wake, left and counts any; what takes a struct sn_lane_thread only
  * that thread.
  */
 #ifndef SN_WORKER_LANE_LANE_H
