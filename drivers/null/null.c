@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/json.h"
+#include "common/base/text.h"
 
 enum verb { READ_THING, PUT_THING, DROP_THING, TOUCH_THING };
 
@@ -146,11 +147,16 @@ static int null_open(const struct sn_driver_env *env, int64_t deadline_ms, void 
         sn_verdict_set(verdict, SN_TRANSIENT_DEVICE, "process.out-of-memory", "out of memory");
         return -1;
     }
+    if (sn_text_copy(s->file, sizeof(s->file), sn_json_text(conf, "file")) != 0) {
+        sn_verdict_set(verdict, SN_AUTH, "null.file", "the path of the file is too long"); /* half a path is another file */
+        json_decref(s->table);
+        free(s);
+        return -1;
+    }
     s->env = *env;
     s->latency_ms = (int)json_integer_value(json_object_get(conf, "latency_ms"));
     s->silent = json_is_true(json_object_get(conf, "silent"));
     (void)snprintf(s->fail, sizeof(s->fail), "%s", sn_json_text(conf, "fail"));
-    (void)snprintf(s->file, sizeof(s->file), "%s", sn_json_text(conf, "file"));
     *ret_session = s;
     return 0;
 }

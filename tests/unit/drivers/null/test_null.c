@@ -269,6 +269,25 @@ static void a_file_that_is_no_table_is_unreachable(void **state)
     teardown(&f);
 }
 
+static void a_path_that_does_not_fit_opens_no_other_file(void **state)
+{
+    char path[400];
+    struct sn_verdict verdict = { 0 };
+    struct fixture f;
+    void *session = NULL;
+
+    (void)state;
+    setup(&f, SN_BE, json_object());
+    memset(path, 'x', sizeof(path) - 1);
+    path[sizeof(path) - 1] = '\0';
+    json_object_set_new(json_object_get(f.conf, "null"), "file", json_string(path));
+    assert_int_equal(sn_driver_null.open(&f.env, 1000, &session, &verdict), -1);
+    assert_int_equal(verdict.class, SN_AUTH);
+    assert_string_equal(verdict.code, "null.file");
+    sn_verdict_fini(&verdict);
+    teardown(&f);
+}
+
 static void keys_and_claims_carry_the_name(void **state)
 {
     struct fixture f;
@@ -319,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_lost_lease_writes_nothing),
         cmocka_unit_test(the_file_outlives_the_session),
         cmocka_unit_test(a_file_that_is_no_table_is_unreachable),
+        cmocka_unit_test(a_path_that_does_not_fit_opens_no_other_file),
         cmocka_unit_test(keys_and_claims_carry_the_name),
         cmocka_unit_test(a_name_that_does_not_fit_is_invalid),
     };
