@@ -19,7 +19,7 @@
     X(SN_TRANSIENT_JOB, "transient-job")       /* this job later: ONU not online, NAK 504/506 */                        \
     X(SN_CONFLICT, "conflict")                 /* another contract's mark or claim stands on the thing */               \
     X(SN_TRANSIENT_DEVICE, "transient-device") /* the device later: busy, saving, session quota */                      \
-    X(SN_UNREACHABLE, "unreachable")           /* no connection, or nobody answers on it */                              \
+    X(SN_UNREACHABLE, "unreachable")           /* nothing was sent, or nothing of it can have been done */              \
     X(SN_AUTH, "auth")                         /* login refused, host key changed: a person must look */                \
     X(SN_PERMANENT, "permanent")               /* the device says no, and will say no again */                          \
     X(SN_INVALID, "invalid")                   /* the event asks for what cannot be meant */                            \
