@@ -90,7 +90,7 @@ def test_G2_who_slept_at_a_point_writes_nothing_when_it_wakes(field, binary, lab
     assert (result["outcome"], result["attempt"]) == ("applied", 1) and result["worker"].startswith("neighbour-"), result
     written = olt.writes()
     sleeper.signal(signal.SIGCONT)
-    sleeper.wait_line("ownership lost")
+    sleeper.wait_line("ownership lost", 20)
     wait(lambda: olt.counters()["sessions"]["open"] == 1, "one session, the owner's")
     assert olt.writes() == written
     field.one_outcome(event)
@@ -117,7 +117,7 @@ def test_G2_who_slept_between_the_check_and_the_write_sends_one_line_at_most(fie
     mine = olt.ask("log")["log"][-1]["session"]
     seen = len(olt.ask("log")["log"])
     sleeper.signal(signal.SIGCONT)
-    sleeper.wait_line("ownership lost")
+    sleeper.wait_line("ownership lost", 20)
     wait(lambda: olt.counters()["sessions"]["open"] == 1, "one session, the owner's")
     late = [entry["command"] for entry in olt.ask("log")["log"][seen:] if entry["session"] != mine]
     assert [line for line in late if not line.startswith(("display", "quit"))] == late[:1]
