@@ -205,7 +205,7 @@ static void note_claim(struct sn_keeper *k, struct sn_device *d, const struct sn
     (void)pthread_mutex_lock(&d->lock);
     d->own = SN_OWN_WAITING;
     d->ready_ms = wait ? now + k->fleet->conf.session_ttl_ms : now;
-    d->orphans_read = r->what == SN_OWN_MINE;
+    d->orphans_read = d->orphans_read && r->what == SN_OWN_MINE; /* ours, and lost before what a dead owner had left was told: still to tell */
     (void)pthread_mutex_unlock(&d->lock);
     atomic_store(&d->epoch, r->epoch);
     if (r->dirty)
