@@ -16,7 +16,7 @@ SERVICE = {"plan": {"code": "FTTH-100", "down_kbps": 100000, "up_kbps": 50000},
            "onu": {"serial": "HWTC1A2B3C4D", "frame": 0, "slot": 1, "port": 3, "line_profile": "10", "service_profile": "10",
                    "services": [{"name": "internet", "gemport": 1, "vlan": 100, "user_vlan": 100}]},
            "access": {"username": "ana@isp", "password": "clave-1"}}
-BRIEF = {"session": {"ttl": "800ms", "margin": "200ms"}, "redis": {"timeout": "400ms"},
+BRIEF = {"session": {"ttl": "1s", "margin": "200ms"}, "redis": {"timeout": "400ms"},
          "job": {"session_settle": "50ms", "store_retry": "50ms"}}
 # A contract's events, published at once, and what the OLT answers to its writes until the process has died.
 STORIES = {"activated": (["activated"], None), "came and went": (["activated", "terminated"], None),
@@ -118,7 +118,7 @@ class World:
             what = "" if point in OF_NOBODY else f"~{device}" if point.startswith(OF_A_DEVICE) else f"~CT-{number}"
             self.spawn(device, fails, f"{point}{what}=kill@{n}")
             if point not in AT_START:
-                yield self.settled, f"what was left before {name}"
+                yield lambda: self.settled() or self.dead(), f"what was left before {name}"
             self.publish(kinds, number, device)
             if point == "keeper.released":
                 self.silverd.process.signal(signal.SIGTERM)
