@@ -45,6 +45,9 @@ struct sn_broker_conf {
 
 /* Headers of ours; integers are 0 and strings "" when absent. x-death and friends are never read, but for the reason of
  * the first death. */
+/* A device queue throws a message out that was taken back more often than this (docs/protocols/rabbitmq.md). */
+#define SN_DEVICE_DELIVERY_LIMIT 1000
+
 struct sn_headers {
     int64_t attempt;      /* silver-attempt: attempts that were spent */
     int64_t first_failed; /* silver-first-failed, Unix ms */
@@ -53,6 +56,7 @@ struct sn_headers {
     char replay[64]; /* silver-replay: request/n */
     char traceparent[64];
     char first_death[32]; /* x-first-death-reason: "delivery_limit" marks poison */
+    int64_t deliveries;   /* x-delivery-count: how often the broker has taken this copy back; 0 at first */
 };
 
 struct sn_delivery {

@@ -21,6 +21,7 @@ static const struct header_row ROWS[] = {
     { "traceparent", TEXT(traceparent), false },
     /* Written by the broker only: sent by a client it may be believed and the message dropped as a cycle. */
     { "x-first-death-reason", TEXT(first_death), true },
+    { "x-delivery-count", NUMBER(deliveries), true },
 };
 #undef TEXT
 #undef NUMBER

@@ -25,7 +25,6 @@ enum { N_EXCHANGES = sizeof(EXCHANGES) / sizeof(EXCHANGES[0]), ARGS_MAX = 8, BIN
 
 /* Returns are counted by the broker, crashes by us: this limit keeps the order of requeued messages, it is no policy.
  */
-enum { DEVICE_DELIVERY_LIMIT = 1000 };
 /* Nobody shall lose a result or an unroutable event by a count (RabbitMQ 4 drops after 20 unless told otherwise). */
 enum { KEEP_DELIVERY_LIMIT = 1000000 };
 
@@ -131,7 +130,7 @@ static void plan_device(struct queue_plan *q, const char *device_id, bool bulk)
     (void)snprintf(name, sizeof(name), "%s%s", device_id, bulk ? ".bulk" : "");
     plan_begin(q, "silver.device.", name);
     arg_true(q, "x-single-active-consumer");
-    arg_number(q, "x-delivery-limit", DEVICE_DELIVERY_LIMIT);
+    arg_number(q, "x-delivery-limit", SN_DEVICE_DELIVERY_LIMIT);
     arg_dead_letters(q, "silver.intake");
     if (bulk) {
         bind_to(q, "silver.events", "bulk.*.", device_id, 0);

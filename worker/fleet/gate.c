@@ -118,9 +118,10 @@ void sn_gate_open_by_person(struct sn_gate *g)
     g->last_code[0] = '\0';
 }
 
-void sn_gate_success(struct sn_gate *g)
+void sn_gate_success(struct sn_gate *g, bool saved)
 {
-    g->failures = 0;
+    if (saved)
+        g->failures = 0;
     g->equal = 0;
     g->last_code[0] = '\0';
 }

@@ -63,8 +63,9 @@ bool sn_gate_take_trial(struct sn_gate *g);
 void sn_gate_open_after_probe(struct sn_gate *g);
 /* A person opens it, or a pause has run out. */
 void sn_gate_open_by_person(struct sn_gate *g);
-/* A job went through: backoff and brake start anew. */
-void sn_gate_success(struct sn_gate *g);
+/* A job went through: the brake starts anew, and the backoff too when nothing of it waits for a save (a device that refuses to save goes
+ * through everything before it, time and again). */
+void sn_gate_success(struct sn_gate *g, bool saved);
 /* A job failed for good. True when this closed the gate (the brake): code core.equal-failures. */
 bool sn_gate_failure(struct sn_gate *g, const struct sn_gate_conf *conf, const char *code, const char *contract,
                      int64_t now_wall_ms);

@@ -486,6 +486,21 @@ static void rest(struct sn_dispatch *d, struct sn_job *job)
     sn_job_heap_push(&d->timed, job);
 }
 
+/* Waiting must not wear a message out: long before the broker throws it out for having been taken back so often, a new copy takes its place. */
+static bool is_worn(const struct sn_dispatch *d, const struct sn_job *job)
+{
+    return job->event != NULL && !atomic_load(&job->lost) && !atomic_load(&d->fleet->stopping) &&
+           job->delivery->headers.deliveries >= SN_DEVICE_DELIVERY_LIMIT / 2;
+}
+
+static void renew_copy(struct sn_dispatch *d, struct sn_job *job)
+{
+    sn_log(job->log, SN_LOG_INFO, "job", "taken back often: a new copy takes its place", "event", job->event->id, "queue",
+           job->delivery->queue, NULL);
+    atomic_store(&job->confirms, 1);
+    copy_to_queue(d, job, job->delivery->queue);
+}
+
 /* A job came back from a lane or from the publisher. */
 static void take_back(struct sn_dispatch *d, struct sn_job *job)
 {
@@ -519,6 +534,8 @@ static void take_back(struct sn_dispatch *d, struct sn_job *job)
     }
     if (job->dry)
         finish_dry(job);
+    else if (is_worn(d, job))
+        renew_copy(d, job);
     else if (comes_back_at_once(d, job))
         rest(d, job);
     else

@@ -599,7 +599,7 @@ static void done(struct visit *v)
     v->step->session = v->t->session_n;
     if (v->heard) {
         (void)pthread_mutex_lock(&v->step->device->lock);
-        sn_gate_success(&v->step->device->gate);
+        sn_gate_success(&v->step->device->gate, atomic_load(&v->step->device->unsaved) == 0);
         (void)pthread_mutex_unlock(&v->step->device->lock);
     }
     proceed(v->t, v->job);

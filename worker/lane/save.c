@@ -114,6 +114,9 @@ out:
         char n[16];
         (void)snprintf(n, sizeof(n), "%d", lane->unsaved.n);
         sn_log(lane->fleet->log, SN_LOG_INFO, "lane", "saved", "device", d->target->id, "jobs", n, NULL);
+        (void)pthread_mutex_lock(&d->lock);
+        sn_gate_success(&d->gate, true);
+        (void)pthread_mutex_unlock(&d->lock);
         lane->save_code[0] = '\0';
     }
     sn_reply_fini(&reply);
@@ -148,7 +151,8 @@ static void save_later(struct sn_lane_thread *t)
     int64_t now = sn_clock_mono_ms();
     int64_t since = now - t->lane->fleet->conf.hold_max_ms;
 
-    t->lane->save_not_before_ms = now + SAVE_RETRY_MS;
+    if (sn_device_may_save(t->lane->device)) /* else the gate says when */
+        t->lane->save_not_before_ms = now + SAVE_RETRY_MS;
     give_back_unsaved(t, must_go_back, &since);
 }
 

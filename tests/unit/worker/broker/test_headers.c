@@ -81,6 +81,7 @@ static void the_brokers_own_headers_are_never_sent(void **state)
 
     (void)state;
     put(in.first_death, sizeof(in.first_death), "delivery_limit");
+    in.deliveries = 7;
     sn_headers_encode(&in, 0, 1, &wire);
     for (int i = 0; i < wire.table.num_entries; i++)
         assert_memory_not_equal(wire.table.entries[i].key.bytes, "x-", 2);

@@ -33,10 +33,25 @@ static void closes_and_probes_with_backoff(void **state)
     /* the backoff goes on until a job went through: a target that answers probes and breaks jobs is not hammered */
     (void)sn_gate_close(&g, &conf, "cli.unreachable", "no route", false, 0, 1, 500);
     assert_true(g.probe_at_ms >= conf.probe_max_ms * 3 / 4);
-    sn_gate_success(&g);
+    sn_gate_success(&g, true);
     sn_gate_open_after_probe(&g);
     (void)sn_gate_close(&g, &conf, "cli.unreachable", "no route", false, 0, 1, 500);
     assert_true(g.probe_at_ms <= conf.probe_min_ms * 5 / 4);
+}
+
+/* Read and written, and then the save was refused: that is no success to start anew from. */
+static void what_is_not_saved_does_not_shorten_the_backoff(void **state)
+{
+    struct sn_gate g = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        (void)sn_gate_close(&g, &conf, "huawei.unknown-failure", "no save", false, 0, 1, 500);
+        sn_gate_open_after_probe(&g);
+        sn_gate_success(&g, false);
+    }
+    (void)sn_gate_close(&g, &conf, "huawei.unknown-failure", "no save", false, 0, 1, 500);
+    assert_true(g.probe_at_ms >= conf.probe_max_ms * 3 / 4);
 }
 
 static void a_target_that_answers_is_probed_more_often(void **state)
@@ -156,7 +171,7 @@ static void another_failure_or_a_success_starts_anew(void **state)
     for (int i = 0; i < 40; i++) {
         (void)snprintf(contract, sizeof(contract), "CT-%d", i);
         if (i % 4 == 3)
-            sn_gate_success(&g);
+            sn_gate_success(&g, true);
         assert_false(sn_gate_failure(&g, &conf, i % 8 < 4 ? "huawei.x" : "huawei.y", contract, 1));
     }
 }
@@ -187,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closes_and_probes_with_backoff),
+        cmocka_unit_test(what_is_not_saved_does_not_shorten_the_backoff),
         cmocka_unit_test(a_target_that_answers_is_probed_more_often),
         cmocka_unit_test(a_closed_gate_says_the_newest_cause_and_since_when),
         cmocka_unit_test(many_jobs_of_one_outage_are_one_closing),
