@@ -56,7 +56,7 @@ class Load:
         for result in self.silverd.results(event_id):
             log = result.get("log") or []
             for entry, reply in zip(log, log[1:]):
-                if entry["dir"] == ">" and entry["text"].startswith("put") and reply["verdict"] != "lost":
+                if entry["dir"] == ">" and entry["text"].startswith("put") and reply["verdict"] != "not-sent":
                     sent.add((result["run"], entry["seq"]))
         return len(sent)
 
