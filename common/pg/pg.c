@@ -150,6 +150,14 @@ static int connect_fail(PGconn *conn, const struct sn_pg_conf *conf, struct sn_p
         return sn_error_set(&err->error, class_code(class), "login to database %s as %s was refused (%s)", conf->database,
                             conf->user, err->sqlstate[0] != '\0' ? err->sqlstate : "a password is asked for");
     }
+    if (class == SN_PG_BUSY) {
+        err->class = class;
+        return sn_error_set(&err->error, class_code(class), "database %s as %s: %s (%s)", conf->database, conf->user,
+                            strcmp(err->sqlstate, "53300") == 0      ? "too many connections"
+                            : strncmp(err->sqlstate, "57P", 3) == 0 ? "the server starts or shuts down"
+                                                                    : "the server lacks something at the moment",
+                            err->sqlstate);
+    }
     return fail(err, class, text[0] != '\0' ? text : "no connection");
 }
 
