@@ -74,7 +74,7 @@ def test_a_slow_broker_costs_time_only(fleet, lab, wait):
         link.delay(0.1)
         events = [one.contract().publish("activated") for _ in range(10)]
         all_applied(one, lab, wait, events)
-        assert "link down" not in one.log()
+        assert "link down" not in one.log() and "no connection to the broker" not in one.log()
         assert "ownership lost" not in one.log()
 
 
@@ -138,18 +138,6 @@ def set_policy(lab, wait, definition):
     lab.rabbitmq.ctl("set_policy", "-p", lab.vhost, "odd", ".*", json.dumps(definition), "--apply-to", "queues")
     queues = f'rabbit_amqqueue:list(<<"{lab.vhost}">>)'
     wait(lambda: lab.rabbitmq.eval(f'lists:any(fun(Q) -> rabbit_policy:name(Q) =:= <<"odd">> end, {queues})') == "true", "the policy")
-
-
-def test_nothing_rests_on_a_policy(fleet, lab, wait):
-    """All that a guarantee needs of a queue is an argument: no policy is there, and one that says otherwise changes nothing."""
-    one = fleet(CALM, latency_ms=300).start()
-    assert lab.rabbitmq.eval(f'rabbit_policy:list(<<"{lab.vhost}">>)') == "[]"
-    set_policy(lab, wait, {"overflow": "drop-head", "dead-letter-exchange": "nowhere", "dead-letter-strategy": "at-most-once"})
-    events = [one.contract().publish("activated") for _ in range(4)]
-    for _ in range(2):
-        wait(lambda: one.queue()["unacked"] > 0, "events in hand")
-        lab.rabbitmq.close_all_connections()
-    all_applied(one, lab, wait, events)
 
 
 def test_what_the_broker_throws_out_has_one_outcome(fleet, lab, wait):

@@ -149,6 +149,7 @@ def test_a_redis_that_comes_back_with_old_records_is_not_believed(fleet, lab, wa
         one.odoo.publish(older)
         result = one.silverd.final(older)
         assert (result["outcome"], result["code"]) == ("superseded", "core.superseded"), result
+        assert lab.redis.command("HKEYS", "sn:1:c:odoo/prod/1").count("t:null-1") == 0      # what it had there is over, as the ledger knows
         # and what the contract has is known as it was when Redis died
         one.applied(contract.publish("terminated", "terminated"))
         assert one.held("null-1") == one.held("null-2") == {}
