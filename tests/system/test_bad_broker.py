@@ -128,10 +128,9 @@ def test_results_without_their_queue_or_exchange_wait_for_it(fleet, lab, wait, w
     wait(lambda: said in one.log(), "the log to say it")
     assert one.queue()["unacked"] == 1
     one.silverd.ctl("topology", "--apply")
-    one.silverd.listen()
-    one.applied(event)
-    wait(lambda: ledgered(lab, [event]) == {"applied": 1}, "the ledger's row")
+    wait(lambda: ledgered(lab, [event]) == {"applied": 1}, "the ledger's row", 40)
     wait(lambda: one.queue()["messages"] == 0, "the acknowledgement")
+    one.silverd.listen()
 
 
 def set_policy(lab, wait, definition):
