@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -337,6 +338,23 @@ static int start_lanes(struct sn_fleet *f, struct sn_error *err)
     return 0;
 }
 
+/* A lane's own: its wake-up, Redis, a session with two descriptors and one in passing. Said at the start, not at three in the morning. */
+static void check_descriptors(const struct sn_boot *b)
+{
+    size_t wanted = 64;
+    struct rlimit files;
+    char text[2][24];
+
+    for (size_t i = 0; i < b->fleet.devices_n; i++)
+        wanted += sn_device_is_exclusive(&b->fleet.devices[i]) ? 5 : 4 * (size_t)b->fleet.conf.pool_threads + 1;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
+        return;
+    (void)snprintf(text[0], sizeof(text[0]), "%zu", wanted);
+    (void)snprintf(text[1], sizeof(text[1]), "%llu", (unsigned long long)files.rlim_cur);
+    sn_log(&b->log, SN_LOG_WARN, "boot", "so many devices may need more descriptors than are allowed (LimitNOFILE)", "wanted", text[0],
+           "allowed", text[1], NULL);
+}
+
 static int session_text(const struct sn_boot *b, char *out, size_t size)
 {
     char since[SN_TIME_TEXT_MAX];
@@ -366,6 +384,7 @@ static int start_worker(struct sn_boot *b, struct sn_error *err)
         sn_consumer_new(&f->conf.broker, &sn_dispatch_ops, f->dispatch, &b->log, &f->consumer, err) != 0 ||
         start_lanes(f, err) != 0 || start_threads(b, err) != 0)
         return -1;
+    check_descriptors(b);
     (void)session_text(b, session, sizeof(session));
     if (sn_keeper_start(f, session, &b->keeper, err) != 0 || sn_control_new(f, b->keeper, &b->control, err) != 0)
         return -1;

@@ -18,10 +18,16 @@
 static void harden(const struct sn_boot *boot, sigset_t *signals)
 {
     struct rlimit none = { 0, 0 };
+    struct rlimit files;
 
     if (!sn_boot_wants_core(boot)) {
         (void)setrlimit(RLIMIT_CORE, &none);
         (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    }
+    /* hundreds of devices need more than the usual soft limit; nothing here uses select() */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
     }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sigemptyset(signals);
