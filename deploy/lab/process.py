@@ -15,7 +15,7 @@ import signal
 import subprocess
 import threading
 
-from .wait import LabError, wait_until
+from .wait import PATIENCE, LabError, wait_until
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -139,7 +139,7 @@ class Process:
         if self.alive():
             self._popen.send_signal(self.stop_signal)
             try:
-                self._popen.wait(self.stop_timeout_s)
+                self._popen.wait(self.stop_timeout_s * PATIENCE)
             except subprocess.TimeoutExpired:
                 self._popen.kill()
         self._popen.wait()

@@ -3,13 +3,15 @@
 
 import json
 import os
+import re
 import secrets
+import shlex
 import subprocess
 
 import pika
 import yaml
 
-from .wait import LabError, http_get, wait_until
+from .wait import PATIENCE, LabError, http_get, wait_until
 
 # Short waits; whatever a test needs otherwise it says.
 QUICK = {"session": {"ttl": "1500ms", "margin": "300ms"},
@@ -19,6 +21,20 @@ QUICK = {"session": {"ttl": "1500ms", "margin": "300ms"},
          "gate": {"probe_min": "200ms", "probe_max": "1s"},
          "broker": {"reconnect_min": "50ms", "reconnect_max": "500ms", "confirm_timeout": "5s"},
          "redis": {"timeout": "1s"}}
+
+
+# Words before silverd and silverctl on their command lines, for example a call of valgrind.
+WRAPPER = shlex.split(os.environ.get("LAB_WRAPPER", ""))
+# What a slow silverd must have more time for, or it takes itself for lost.
+STRETCHED = (("session", "ttl"), ("session", "margin"), ("redis", "timeout"), ("broker", "confirm_timeout"))
+
+
+def stretched(settings):
+    for section, key in STRETCHED:
+        said = re.fullmatch(r"(\d+)(ms|s)", settings.get(section, {}).get(key, ""))
+        if said and PATIENCE != 1:
+            settings[section][key] = f"{int(int(said[1]) * PATIENCE)}{said[2]}"
+    return settings
 
 
 class Silverd:
@@ -44,10 +60,10 @@ class Silverd:
             self.fleet_key.touch(mode=0o600)
             self.fleet_key.write_text(secrets.token_hex(32), encoding="utf-8")
         self.write_inventory(targets)
-        self.settings = self._settings(roles, settings or {})
+        self.settings = stretched(self._settings(roles, settings or {}))
         self.config.touch(mode=0o600)
         self.write_config()
-        self.process = lab.child(name, [program, "--config", self.config], env={**os.environ, **self.env})
+        self.process = lab.child(name, [*WRAPPER, program, "--config", self.config], env={**os.environ, **self.env})
         self._results = {}
         self._tap = None
 
@@ -105,8 +121,8 @@ class Silverd:
     def ctl(self, *words, check=True, env=None):
         """silverctl with this fleet's configuration: its stdout, or JSON objects when --json is among the words."""
         program = self.program.parent / "ctl" / "silverctl"
-        done = subprocess.run([program, "--config", self.config, *words], capture_output=True, text=True, check=False,
-                              timeout=60, env={**os.environ, "TZ": "UTC", **(env or {})})
+        done = subprocess.run([*WRAPPER, program, "--config", self.config, *words], capture_output=True, text=True, check=False,
+                              timeout=60 * PATIENCE, env={**os.environ, "TZ": "UTC", **(env or {})})
         if check and done.returncode not in (0, 1, 3):
             raise LabError(f"silverctl {' '.join(words)}: exit {done.returncode}: {done.stderr}")
         return done

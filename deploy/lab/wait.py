@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one bounded wait: everything that waits for another process waits here, for a condition, with a limit."""
 
+import os
 import time
 import urllib.error
 import urllib.request
+
+
+# Everything takes so many times as long: under valgrind, on a machine that is busy with other things.
+PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
 
 
 class LabError(Exception):
@@ -16,6 +21,7 @@ def wait_until(condition, what, timeout_s=20.0, every_s=0.02):
     condition may raise LabError to give up early (for instance because the process is gone). After timeout_s a
     LabError says what was waited for and what the condition answered last.
     """
+    timeout_s *= PATIENCE
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
