@@ -229,7 +229,7 @@ static void a_probe_that_is_not_ours_costs_nothing(void **state)
     before = cpu_ms();
     (void)poll(NULL, 0, 1000);
     print_message("%lld ms of CPU in a second\n", (long long)(cpu_ms() - before));
-    assert_true(cpu_ms() - before < 500); /* one lane that turns takes all of it */
+    assert_true(cpu_ms() - before < 100); /* lanes that turn take what they get, on a busy machine too */
     worker_stop(&w, false);
     network_fini(&n);
 }

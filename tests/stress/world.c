@@ -100,7 +100,7 @@ static void watch_exchange(void *session, const struct sn_want *want, const stru
     struct pollfd p = { .fd = s->fd, .events = POLLIN };
 
     enter(n, s, contract);
-    if (poll(&p, 1, 0) > 0) {
+    if (poll(&p, 1, sn_random_below(3) == 0 ? 2 : 0) > 0) { /* an exchange takes its time */
         sn_verdict_set(&reply->verdict, SN_UNREACHABLE, "stress.cut", "the socket was shut down");
     } else if (n->fail_every != 0 && (atomic_fetch_add(&n->exchanges, 1) + 1) % n->fail_every == 0) {
         sn_verdict_set(&reply->verdict, SN_UNREACHABLE, "stress.broken", "the link broke");
