@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -182,63 +181,10 @@ static void one_writer_and_no_stranger_cut(void **state)
     network_fini(&q.network);
 }
 
-/* ---- a lane with nothing to do ---- */
-
-static int64_t cpu_ms(void)
-{
-    struct rusage u;
-
-    assert_int_equal(getrusage(RUSAGE_SELF, &u), 0);
-    return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
-}
-
-static bool owns_all(void *arg)
-{
-    struct worker *w = arg;
-
-    for (size_t i = 0; i < DEVICES; i++) {
-        if (!atomic_load(&w->fleet.devices[i].owned))
-            return false;
-    }
-    return true;
-}
-
-/* The probe of a device that is somebody else's has a time that is long over, and nobody may do it: a lane must not turn round it. */
-static void a_probe_that_is_not_ours_costs_nothing(void **state)
-{
-    static struct network n;
-    struct worker w;
-    int64_t before;
-
-    (void)state;
-    network_init(&n);
-    worker_start(&w, &n, "idle", TTL_MS);
-    wait_for(owns_all, &w, 20000, "all devices to be owned");
-    for (size_t i = 0; i < OLTS; i++) {
-        char words[128];
-        (void)snprintf(words, sizeof(words), "HSET sn:1:o:olt-%zu worker rival epoch 9 released 0", i + 1);
-        server_command(&n.redis, words);
-    }
-    server_command(&n.redis, "SET sn:1:w:rival {}");
-    (void)poll(NULL, 0, TTL_MS);
-    for (size_t i = 0; i < OLTS; i++) {
-        assert_false(atomic_load(&w.fleet.devices[i].owned));
-        close_gate(&w, &w.fleet.devices[i]);
-    }
-    (void)poll(NULL, 0, 200); /* the time of the probes is over */
-    before = cpu_ms();
-    (void)poll(NULL, 0, 1000);
-    print_message("%lld ms of CPU in a second\n", (long long)(cpu_ms() - before));
-    assert_true(cpu_ms() - before < 100); /* lanes that turn take what they get, on a busy machine too */
-    worker_stop(&w, false);
-    network_fini(&n);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_writer_and_no_stranger_cut),
-        cmocka_unit_test(a_probe_that_is_not_ours_costs_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
