@@ -14,7 +14,7 @@
 #include "common/event/event.h"
 #include "world.h"
 
-#define GENERATIONS 6
+#define GENERATIONS (PLAN_GENERATION - 1000)
 #define FINISH_MS 60000
 
 /* Orders and plans: each is carried out once. */

@@ -78,7 +78,7 @@ static void enter(struct network *n, const struct session *s, int contract)
 {
     if (atomic_fetch_add(&n->on_device[s->device], 1) != 0 && s->device != OLTS)
         broker_fault(&n->broker, "two threads on an exclusive device", s->env.target->id);
-    if (atomic_fetch_add(&n->on_contract[contract], 1) != 0)
+    if (contract >= 0 && atomic_fetch_add(&n->on_contract[contract], 1) != 0)
         broker_fault(&n->broker, "two lanes with one contract", s->env.target->id);
 }
 
@@ -96,7 +96,7 @@ static void watch_exchange(void *session, const struct sn_want *want, const stru
 {
     struct session *s = session;
     struct network *n = s->network;
-    int contract = atoi(want->ref + 3) % CONTRACTS;
+    int contract = want->generation == PLAN_GENERATION ? -1 : atoi(want->ref + 3) % CONTRACTS;
     struct pollfd p = { .fd = s->fd, .events = POLLIN };
 
     enter(n, s, contract);
@@ -105,11 +105,12 @@ static void watch_exchange(void *session, const struct sn_want *want, const stru
     } else if (n->fail_every != 0 && (atomic_fetch_add(&n->exchanges, 1) + 1) % n->fail_every == 0) {
         sn_verdict_set(&reply->verdict, SN_UNREACHABLE, "stress.broken", "the link broke");
     } else {
-        if (op->kind == SN_WRITE && s->env.may_write(s->env.may_write_arg))
+        if (contract >= 0 && op->kind == SN_WRITE && s->env.may_write(s->env.may_write_arg))
             write_is_in_order(n, contract, want);
         sn_driver_find("null")->exchange(s->inner, want, op, deadline_ms, reply);
     }
-    (void)atomic_fetch_sub(&n->on_contract[contract], 1);
+    if (contract >= 0)
+        (void)atomic_fetch_sub(&n->on_contract[contract], 1);
     (void)atomic_fetch_sub(&n->on_device[s->device], 1);
 }
 

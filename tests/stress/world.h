@@ -16,6 +16,7 @@
 #include "worker/lane/lane.h"
 
 #define CONTRACTS 40
+#define PLAN_GENERATION 1006 /* of plans: they only read, beside whatever is under way for their contract */
 #define OLTS 4 /* three that are saved by nobody, the last one in groups */
 #define DEVICES (OLTS + 1)
 
