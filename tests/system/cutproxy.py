@@ -39,7 +39,7 @@ REFUSED, LOST, MUTE = "refused", "lost", "mute"
 CHUNK = 65536
 QUEUE_MAX = 4 << 20     # so much is taken in of what may not pass yet
 END, DEAD = b"", None   # in the place of bytes: the source's orderly end, its reset
-BEHIND_S = 0.3          # so much later than held bytes comes their sender's reset: a receiver that has not read them yet would drop them
+BEHIND_S = 0.3          # so much later than held bytes comes their sender's end: a receiver that has not read them yet would drop them
 
 
 class Cut:
@@ -406,7 +406,7 @@ class CutProxy:
                 return
             got.append(data[0])
         for data in got:
-            way.take_in(data, time.monotonic())
+            way.take_in(data, time.monotonic() + (BEHIND_S if data == END else 0))
 
     def _lose(self, way):
         way.over = way.ended = True

@@ -114,12 +114,15 @@ static bool carry_list(struct run *r, bool *ret_wrote, struct sn_verdict *ret)
     bool wrote = false;
     bool go_on = true;
     bool wipe = writes;
+    size_t accepted = 0;
 
     for (size_t i = 0; i < ops->n; i++) {
         sn_verdict_fini(ret);
         wrote = carry(r, &ops->v[i], ret) || wrote;
-        if (ret->class == SN_OK)
+        if (ret->class == SN_OK) {
+            accepted++;
             continue;
+        }
         go_on = ret->class == SN_AGAIN || ret->class == SN_UNKNOWN;
         wipe = wipe || ret->class == SN_UNKNOWN;
         break;
@@ -133,7 +136,9 @@ static bool carry_list(struct run *r, bool *ret_wrote, struct sn_verdict *ret)
     } else if (ret->class == SN_AGAIN && writes) {
         if (r->lists_n > 0)
             r->lists_n--;
-        sn_verdict_copy(&r->undone, ret);
+        /* a device that took the lines before this one and does not hold them is no such case */
+        if (accepted == 0)
+            sn_verdict_copy(&r->undone, ret);
     } else {
         r->lost = 0;
     }
