@@ -172,6 +172,7 @@ def test_sigterm_drains(fleet, odoo, lab):
     silverd.final(events[0])
     silverd.stop()
     assert silverd.process.returncode() == 0
+    assert "to=given-back" not in silverd.process.log_text()    # what was in hand was finished
     silverd.start()
     for event in events:
         assert silverd.final(event)["outcome"] == "applied"
