@@ -20,7 +20,7 @@ GENERATED = {"function-size", "file-size"}      # their trees would be long
 
 def lint(root):
     """(exit code, findings without the line that counts)"""
-    done = subprocess.run([HERE / "check", "--strict", root], capture_output=True, text=True, check=False)
+    done = subprocess.run([HERE / "check", root], capture_output=True, text=True, check=False)
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout.splitlines()[:-1]
 
