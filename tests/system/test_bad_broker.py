@@ -164,7 +164,7 @@ def test_a_message_over_the_limit_is_rejected_and_blocks_nobody(fleet, lab, wait
     behind = one.contract().publish("activated")
     result = one.silverd.final(mine)
     assert (result["outcome"], result["code"]) == ("rejected", "event.syntax")
-    assert "document." in result["args"]["rule"] and len(json.dumps(result)) < 200000
+    assert "document.too-large" in result["args"]["rule"] and len(json.dumps(result)) < 200000
     one.applied(behind)
     wait(lambda: one.queue()["messages"] == 0, "both acknowledgements")
 
