@@ -83,7 +83,7 @@ def test_an_unknown_text_costs_five_letters_of_five_hundred(shared, field, wait)
     customers = [field.customer(port=n % 16) for n in range(500)]
     events = [ana.publish("activated") for ana in customers]
     assert field.gate("olt-1", "core.equal-failures")["lock"] == "person"
-    wait(lambda: field.waiting("olt-1") == 495, "the others to be back in their queue")
+    wait(lambda: field.waiting("olt-1") == 495, "the others to be back in their queue", 60)
     finals = {result["event"]: result for results in field.silverd.said().values() for result in results if result["state"] == "final"}
     dead = [finals[event["id"]] for event in events if event["id"] in finals]
     assert [(r["outcome"], r["code"]) for r in dead] == [("dead", "huawei.unknown-failure")] * 5
