@@ -52,7 +52,7 @@ struct sn_want {
     bool fresh;              /* this contract has held nothing on this target before (its first activation) */
     bool away;               /* the target does not answer now (its gate is closed): no write will be sent. Only drivers with probe() see it */
     int64_t since_ms;        /* SINCE: wall clock */
-    const json_t *service;   /* `service` of the event; NULL for GONE */
+    const json_t *service;   /* `service` of the event; NULL for GONE in next(); key() of a terminated event sees it, short as it is then */
     const json_t *args;      /* of a command; else NULL */
     const json_t *key;       /* what the thing is called on the target: made by key(), or from the record for GONE */
     const json_t *old;       /* array of keys of the *same thing* that the record says we may hold in older forms; may be empty */

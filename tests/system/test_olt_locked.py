@@ -31,7 +31,7 @@ def other_host_key(olt):
 
 @pytest.mark.parametrize("trap, tries", [(wrong_password, 1), (other_host_key, 0)])
 def test_a_refused_login_is_tried_once_whatever_restarts(field, binary, wait, trap, tries):
-    """Events, kill -9, SIGTERM, a take-over by another worker, a flush of Redis: one try in all; then a person says go on."""
+    """Events, kill -9, SIGTERM, a take-over by another worker: one try in all; then a person says go on."""
     olt, silverd = field.olts["olt-1"], field.silverd
     password = field.sim.olts["olt-1"]["password"]
     code = trap(olt)

@@ -611,7 +611,8 @@ static void later(struct visit *v, int64_t later_ms)
 
     if (v->job->later_since_ms == 0)
         v->job->later_since_ms = now;
-    if (now - v->job->later_since_ms > v->fleet->conf.hold_max_ms) {
+    /* before the delivery is held too long and comes again as a new job, which would not know */
+    if (now - v->job->later_since_ms > v->fleet->conf.hold_max_ms / 2) {
         spend_attempt(v);
         return;
     }
