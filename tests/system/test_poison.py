@@ -4,6 +4,7 @@
 import pytest
 
 from lab import Odoo, Silverd
+from olt import Field
 from test_null import SERVICE, held
 
 
@@ -38,6 +39,30 @@ def test_an_event_whose_runs_end_with_their_process_is_dead(silverd, odoo, wait)
     assert silverd.final(behind)["outcome"] == "applied"
     assert "onu/CT-60" not in held(silverd)
     silverd.process.check()
+
+
+def test_a_poison_takes_nobody_along(lab, binary, wait):
+    """Three deaths of the process count against the event that it had in hand: not against one that waited for its save, nor those behind it."""
+    field = Field(lab, binary, ["olt-1"], name="poisoned")
+    field.start()
+    wait(field.silverd.owns_everything, "ownership")
+    field.silverd.stop()
+    saver, killer, *behind = [field.customer() for _ in range(4)]
+    field.silverd.process.env["SILVER_FAILPOINTS"] = f'write.journaled~"{killer.ref}"=kill'
+    good = [saver.publish("activated")]
+    poison = killer.publish("activated")
+    good += [who.publish("activated") for who in behind]
+    field.customers.remove(killer)
+    for _ in range(3):
+        field.silverd.start()
+        wait(lambda: not field.silverd.process.alive(), "its death")
+    field.silverd.start()
+    result = field.silverd.final(poison)
+    assert (result["outcome"], result["code"]) == ("dead", "core.crashed"), result
+    for event in good:
+        field.good(event)
+    field.check()
+    field.close()
 
 
 def test_what_the_broker_delivered_too_often_is_dead(silverd, odoo, lab, wait):

@@ -217,6 +217,7 @@ int sn_store_admit(struct sn_store *s, const struct sn_admit_ask *ask, struct sn
     sn_redis_arg(&a, ask->rev);
     sn_redis_arg(&a, ask->worker);
     sn_redis_arg_int(&a, EVENT_TTL_S);
+    sn_redis_arg(&a, ask->thread);
     r = sn_redis_script(s, sn_embed_worker_fleet_lua_admit_lua, 3, &a, err);
     if (r == NULL)
         return -1;
@@ -256,11 +257,23 @@ int sn_store_pause_run(struct sn_store *s, const char *event, struct sn_error *e
     return sn_redis_plain(s, &a, err);
 }
 
-int sn_store_look(struct sn_store *s, const char *owner, const char *uid, const json_t *claims, json_t **ret_record,
-                  json_t **ret_rivals, struct sn_error *err)
+int sn_store_put_down(struct sn_store *s, const char *worker, const char *thread, struct sn_error *err)
 {
-    struct sn_redis_key c = sn_redis_key("c", owner);
-    struct claim_keys k = claim_keys_of(uid, claims);
+    struct sn_redis_key v = sn_redis_key("v", worker);
+    struct sn_redis_args a = { 0 };
+
+    sn_redis_arg(&a, "HDEL");
+    sn_redis_arg(&a, v.text);
+    sn_redis_arg(&a, thread);
+    return sn_redis_plain(s, &a, err);
+}
+
+int sn_store_look(struct sn_store *s, const struct sn_look_ask *ask, json_t **ret_record, json_t **ret_rivals,
+                  struct sn_error *err)
+{
+    struct sn_redis_key c = sn_redis_key("c", ask->owner);
+    struct sn_redis_key v = sn_redis_key("v", ask->worker);
+    struct claim_keys k = claim_keys_of(ask->uid, ask->claims);
     struct sn_redis_args a = { 0 };
     json_t *rivals = json_array();
     redisReply *r;
@@ -270,10 +283,13 @@ int sn_store_look(struct sn_store *s, const char *owner, const char *uid, const 
     if (rivals == NULL)
         return sn_error_oom(err);
     sn_redis_arg(&a, c.text);
+    sn_redis_arg(&a, v.text);
     add_claim_keys(&a, &k);
-    sn_redis_arg(&a, owner);
-    sn_redis_arg(&a, uid);
-    r = sn_redis_script(s, sn_embed_worker_fleet_lua_look_lua, 1 + k.n, &a, err);
+    sn_redis_arg(&a, ask->owner);
+    sn_redis_arg(&a, ask->uid);
+    sn_redis_arg(&a, ask->thread);
+    sn_redis_arg(&a, ask->event);
+    r = sn_redis_script(s, sn_embed_worker_fleet_lua_look_lua, 2 + k.n, &a, err);
     if (r == NULL) {
         json_decref(rivals);
         return -1;

@@ -63,6 +63,7 @@ struct sn_admit_ask {
     int64_t generation;
     const char *rev; /* "" = a cleanup: any rev of this generation */
     const char *worker;
+    const char *thread; /* names it within the worker */
 };
 struct sn_admit_reply {
     enum sn_admit what;
@@ -77,10 +78,22 @@ int sn_store_admit(struct sn_store *s, const struct sn_admit_ask *ask, struct sn
 /* The run pauses without an outcome (gate, ladder, hand-over): its end is not a crash. */
 int sn_store_pause_run(struct sn_store *s, const char *event, struct sn_error *err) SN_MUSTCHECK;
 
+/* The thread has nothing in hand. */
+int sn_store_put_down(struct sn_store *s, const char *worker, const char *thread, struct sn_error *err) SN_MUSTCHECK;
+
 /* Record of the contract on one target, and who else claims these natural keys.
- * *ret_record: new reference, NULL when there is none. *ret_rivals: array of refs, new reference. */
-int sn_store_look(struct sn_store *s, const char *owner, const char *uid, const json_t *claims, json_t **ret_record,
-                  json_t **ret_rivals, struct sn_error *err) SN_MUSTCHECK;
+ * *ret_record: new reference, NULL when there is none. *ret_rivals: array of refs, new reference.
+ * From now on the event counts as what this thread of the worker has in hand, as with an admission (admit.lua counts crashes by that). */
+struct sn_look_ask {
+    const char *owner;
+    const char *uid;
+    const json_t *claims; /* may be NULL */
+    const char *worker;
+    const char *thread;   /* names it within the worker */
+    const char *event;    /* "" = a dry run */
+};
+int sn_store_look(struct sn_store *s, const struct sn_look_ask *ask, json_t **ret_record, json_t **ret_rivals,
+                  struct sn_error *err) SN_MUSTCHECK;
 /* All target records of the contract: {uid: record}. New reference. */
 int sn_store_records(struct sn_store *s, const char *owner, json_t **ret, struct sn_error *err) SN_MUSTCHECK;
 

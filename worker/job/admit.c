@@ -70,10 +70,11 @@ static bool ask_admission(struct sn_lane_thread *t, struct sn_job *job)
     struct sn_error err;
 
     sn_job_owner(job, owner, sizeof(owner));
+    t->holds = true;
     if (sn_store_admit(t->store,
                        &(struct sn_admit_ask){ .event = job->event->id, .replay = job->replay, .owner = owner,
                                                .generation = job->event->generation, .rev = cleanup ? "" : job->event->rev,
-                                               .worker = fleet->conf.worker },
+                                               .worker = fleet->conf.worker, .thread = t->name },
                        &said, &err) != 0) {
         sn_finish_again(fleet, job, &err);
         return false;

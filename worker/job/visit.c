@@ -318,7 +318,11 @@ static int open_visit(struct visit *v, struct sn_lane_thread *t, struct sn_job *
                                      .epoch = job->epoch, .run = job->run };
     if (s->driver->claims != NULL && (v->claims = s->driver->claims(s->key)) == NULL)
         return sn_error_oom(err); /* without its claims a write would be anybody's */
-    if (sn_store_look(t->store, v->owner, s->target->uid, v->claims, &v->record, &v->rivals, err) != 0)
+    t->holds = true;
+    if (sn_store_look(t->store,
+                      &(struct sn_look_ask){ .owner = v->owner, .uid = s->target->uid, .claims = v->claims,
+                                             .worker = v->fleet->conf.worker, .thread = t->name, .event = job->dry ? "" : ev->id },
+                      &v->record, &v->rivals, err) != 0)
         return -1;
     v->old = sn_record_old_forms(v->record, s->driver, s->aspect, s->key);
     v->memo = sn_record_memo(v->record, ev->rev);

@@ -313,6 +313,17 @@ static int64_t next_due_ms(const struct sn_lane_thread *t, int64_t now)
     return earlier(due, sn_lane_save_due_ms(lane));
 }
 
+/* What waits for a save or for a time is in nobody's hand: should the process die now, it was not the reason. A store that is away is not
+ * asked twice: one crash more is counted then, three are allowed. */
+static void put_down(struct sn_lane_thread *t)
+{
+    struct sn_error err;
+
+    if (t->holds && sn_store_put_down(t->store, t->lane->fleet->conf.worker, t->name, &err) != 0)
+        sn_log(t->lane->fleet->log, SN_LOG_DEBUG, "lane", "what a thread has in hand is not on record", "why", err.text, NULL);
+    t->holds = false;
+}
+
 /* Waits for something to do; reads what an idle session says meanwhile. */
 static void wait_turn(struct sn_lane_thread *t)
 {
@@ -395,10 +406,12 @@ static void *run(void *arg)
         if (sn_lane_probe_if_due(t) || sn_lane_save_if_due(t, false))
             continue;
         job = next_job(lane);
-        if (job != NULL)
+        if (job != NULL) {
             take_job(t, job);
-        else
-            wait_turn(t);
+            continue;
+        }
+        put_down(t);
+        wait_turn(t);
     }
     while (obey(t)) /* none is taken any more */
         continue;
@@ -435,6 +448,7 @@ int sn_lane_start(struct sn_fleet *fleet, struct sn_device *device, int threads,
     for (int i = 0; i < threads; i++) {
         struct sn_lane_thread *t = &lane->threads[i];
         t->lane = lane;
+        (void)snprintf(t->name, sizeof(t->name), "%s/%d", device != NULL ? device->target->uid : "front", i);
         t->store = sn_store_new(&fleet->conf.store);
         if (t->store == NULL || sn_secret_scope_new(fleet->secrets, &t->secrets, err) != 0 ||
             pthread_create(&t->thread, NULL, run, t) != 0) {

@@ -19,6 +19,8 @@
 /* One thread of a lane, with what belongs to it alone. */
 struct sn_lane_thread {
     struct sn_lane *lane;
+    char name[80];          /* within the worker: what it has in hand is on record under it */
+    bool holds;             /* there may be something on record */
     pthread_t thread;
     struct sn_store *store;
     struct sn_secret_store *secrets; /* scope: what this job's or order's exchanges resolve is masked until it is over */

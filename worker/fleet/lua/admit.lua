@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- admit(c:<owner>, e:<event>, whole; event, replay, generation, rev, worker, ttl_s)
+-- admit(c:<owner>, e:<event>, whole; event, replay, generation, rev, worker, ttl_s, thread)
 -- Order: is this life of the event already decided? is the generation still the highest? then it runs.
 if redis.call('EXISTS', KEYS[3]) == 0 then
     return { 'unsure' }
@@ -35,10 +35,20 @@ end
 if generation > highest then
     redis.call('HSET', KEYS[1], 'gen', ARGV[3], 'rev', rev, 'event', ARGV[1])
 end
--- A run that never said how it ended, and whose process is neither this one nor one that ended in order: it died with its process.
+-- A run that never said how it ended, and whose process is neither this one nor one that ended in order: it died with its process. It counts
+-- against the event when one of the process's threads had it in hand: who only waited in a queue, or for a save, has killed nobody.
+local function had_in_hand(who)
+    for _, event in ipairs(redis.call('HVALS', 'sn:1:v:' .. who)) do
+        if event == ARGV[1] then
+            return true
+        end
+    end
+    return false
+end
 local crashes = tonumber(e[6] or '0')
 if known == replay then
-    if e[4] and e[4] ~= '' and e[4] ~= worker and redis.call('EXISTS', 'sn:1:w:' .. e[4], 'sn:1:x:' .. e[4]) == 0 then
+    if e[4] and e[4] ~= '' and e[4] ~= worker and redis.call('EXISTS', 'sn:1:w:' .. e[4], 'sn:1:x:' .. e[4]) == 0 and
+        had_in_hand(e[4]) then
         crashes = crashes + 1
     end
 else
@@ -48,4 +58,6 @@ end
 local run = tonumber(e[5] or '0') + 1
 redis.call('HSET', KEYS[2], 'replay', replay, 'run', run, 'crashes', crashes, 'running', worker)
 redis.call('EXPIRE', KEYS[2], ARGV[6])
+redis.call('HSET', 'sn:1:v:' .. worker, ARGV[7], ARGV[1])
+redis.call('EXPIRE', 'sn:1:v:' .. worker, ARGV[6])
 return { 'run', tostring(run), tostring(crashes), e[7] or '0' }
