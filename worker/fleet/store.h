@@ -155,8 +155,9 @@ void sn_store_server(const struct sn_store *s, char out[SN_STORE_SERVER_MAX]);
  * replaced by a replica, in between). Each new connection takes away a sentinel that was set for another server: a snapshot that was loaded
  * looks whole and is from yesterday. */
 int sn_store_set_whole(struct sn_store *s, const char *server, struct sn_error *err) SN_MUSTCHECK;
-/* Writes back what the ledger knows of a contract; what Redis knows of a higher generation stays. records: {uid: record}; their `claims` go back
- * into the index. */
+/* Writes back what the ledger knows of a contract; what Redis knows of a higher generation, or of a later run of the same, stays. Of two records
+ * that differ otherwise the places of both are kept. records: {uid: record}, an empty one = it holds nothing there; their `claims` go back into
+ * the index. */
 int sn_store_restore(struct sn_store *s, const char *owner, int64_t generation, const char *rev, const char *event, const char *ref,
                      const json_t *records, struct sn_error *err) SN_MUSTCHECK;
 

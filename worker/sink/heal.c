@@ -44,7 +44,7 @@ static int put_contract(void *arg, const struct sn_restored_contract *c, struct 
         json_t *record = json_object_get(item, "record");
         if (json_is_object(json_object_get(record, "record")))
             record = json_object_get(record, "record");
-        if (json_array_size(json_object_get(record, "keys")) > 0 || json_object_size(json_object_get(record, "memo")) > 0)
+        if (json_is_object(record))
             (void)json_object_set(by_uid, json_string_value(json_object_get(item, "uid")), record);
     }
     rc = sn_store_restore(h->store, owner, c->generation, c->rev, c->event, c->ref, by_uid, err);

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
--- restore(c:<owner>; generation, rev, event, owner, uid, record, …): what the ledger knows of a contract. What was admitted since counts
--- more. Of an older generation nothing is left, its claims included: it came back with an old snapshot.
+-- restore(c:<owner>; generation, rev, event, owner, uid, record or '', …): what the ledger knows of a contract; '' = it holds nothing there.
+-- What was admitted since counts more ('newer'). Of an older generation nothing is left, its claims included: it came back with an old
+-- snapshot. Of the same generation: where there is another record already, it is told, and the caller judges.
 local gen = tonumber(redis.call('HGET', KEYS[1], 'gen') or '0')
 if gen > tonumber(ARGV[1]) then
-    return 0
+    return { 'newer' }
 end
+local reply = { 'restored' }
 if gen < tonumber(ARGV[1]) then
     local all = redis.call('HGETALL', KEYS[1])
     for i = 1, #all, 2 do
@@ -20,6 +22,12 @@ if gen < tonumber(ARGV[1]) then
 end
 redis.call('HSET', KEYS[1], 'gen', ARGV[1], 'rev', ARGV[2], 'event', ARGV[3])
 for i = 5, #ARGV, 2 do
-    redis.call('HSETNX', KEYS[1], 't:' .. ARGV[i], ARGV[i + 1])
+    local there = redis.call('HGET', KEYS[1], 't:' .. ARGV[i])
+    if there and there ~= ARGV[i + 1] then
+        reply[#reply + 1] = ARGV[i]
+        reply[#reply + 1] = there
+    elseif not there and ARGV[i + 1] ~= '' then
+        redis.call('HSET', KEYS[1], 't:' .. ARGV[i], ARGV[i + 1])
+    end
 end
-return 1
+return reply
