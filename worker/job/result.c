@@ -10,6 +10,10 @@
 #include "common/base/text.h"
 
 #define STORED_MAX 4096 /* bytes from which on it is thinned out */
+/* Of an entry that comes when the transcript is full: enough for every line that is sent, and to see what was answered. */
+#define SHORT_TEXT 512
+/* And so many times the transcript's size in all: what a job says that is admitted again and again has an end too. */
+#define SHORT_TIMES 3
 
 void sn_job_clean_text(const struct sn_fleet *fleet, const char *text, size_t len, struct sn_buf *out)
 {
@@ -63,6 +67,13 @@ void sn_job_mask(const struct sn_fleet *fleet, json_t *tree)
         sn_job_mask(fleet, value);
 }
 
+size_t sn_job_cut_at(const char *text, size_t max)
+{
+    while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
+        max--;
+    return max;
+}
+
 void sn_job_note(struct sn_job *job, const struct sn_fleet *fleet, const char *target, const char *dir, const char *text,
                  const char *verdict)
 {
@@ -70,9 +81,13 @@ void sn_job_note(struct sn_job *job, const struct sn_fleet *fleet, const char *t
     json_t *entry;
 
     sn_job_clean_text(fleet, text, strlen(text), &clean);
+    /* what comes last are the writes: when lists have used the room up, the rest is told in short */
     if (job->entries_bytes + clean.len > fleet->conf.log_bytes) {
         job->entries_cut = true;
-        goto out;
+        if (job->entries_bytes > SHORT_TIMES * fleet->conf.log_bytes)
+            goto out;
+        if (clean.len > SHORT_TEXT)
+            clean.data[clean.len = sn_job_cut_at(clean.data, SHORT_TEXT)] = '\0';
     }
     entry = json_pack("{s:i, s:I, s:s, s:s, s:s, s:s}", "seq", (int)json_array_size(job->entries), "ms",
                       (json_int_t)(sn_clock_mono_ms() - job->received_ms), "target", target, "dir", dir, "text",

@@ -9,7 +9,9 @@
 #include "worker/fleet/fleet.h"
 #include "worker/job/job.h"
 
-/* Appends to the transcript (at most conf.log_bytes; then `truncated`). dir: ">" sent, "<" answered, "!" a note of ours. */
+/* Where to cut a UTF-8 text that is longer than max: never inside a character. */
+size_t sn_job_cut_at(const char *text, size_t max);
+/* Appends to the transcript (conf.log_bytes, then `truncated`: the beginnings of the lines that follow). dir: ">" sent, "<" answered, "!" a note of ours. */
 void sn_job_note(struct sn_job *job, const struct sn_fleet *fleet, const char *target, const char *dir, const char *text,
                  const char *verdict);
 

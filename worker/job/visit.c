@@ -77,14 +77,6 @@ static struct sn_step_ask identity_of(const struct visit *v)
                                  .uid = v->step->target->uid };
 }
 
-/* Where to cut a UTF-8 text that is too long: never inside a character. */
-static size_t cut_at(const char *text, size_t max)
-{
-    while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
-        max--;
-    return max;
-}
-
 static void gate_is_closed(const struct sn_step *s, struct sn_verdict *ret)
 {
     sn_verdict_set(ret, SN_UNREACHABLE, "core.gate-closed", "the gate of %s is closed", s->target->id);
@@ -241,7 +233,7 @@ static void journal(struct visit *v, const struct sn_op *op, const char *said, s
         (void)SN_FAILPOINT("read.journaled", op->line);
     }
     if (text->len > JOURNAL_TEXT_MAX)
-        text->data[cut_at(text->data, JOURNAL_TEXT_MAX)] = '\0';
+        text->data[sn_job_cut_at(text->data, JOURNAL_TEXT_MAX)] = '\0';
     if (sn_store_journal(v->t->store, &v->ask, "<", said, ms, sn_buf_str(text), id, &err) == 0)
         sn_job_journaled(v->job, id);
 }

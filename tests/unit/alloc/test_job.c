@@ -272,6 +272,33 @@ static void a_transcript_says_when_it_lacks_something(void **state)
     alloc_try_each(note, *state, 1);
 }
 
+/* Lists come first, writes last. */
+static void a_full_transcript_has_room_for_every_line_that_is_sent(void **state)
+{
+    struct fixture *f = *state;
+    struct sn_job *job = new_job(f);
+    size_t before = json_array_size(job->entries);
+    char list[20001];
+    const char *text;
+
+    memset(list, 'x', sizeof(list) - 1);
+    list[sizeof(list) - 1] = '\0';
+    for (int i = 0; i < 5; i++)
+        sn_job_note(job, &f->fleet, "olt-7", "<", list, "ok");
+    for (int i = 0; i < 100; i++)
+        sn_job_note(job, &f->fleet, "olt-7", ">", "service-port 2702 vlan 100 gpon 0/1/1 ont 94 gemport 1 multi-service user-vlan 100", "");
+    assert_true(job->entries_cut);
+    assert_int_equal(json_array_size(job->entries), before + 105);
+    text = json_string_value(json_object_get(json_array_get(job->entries, before + 104), "text"));
+    assert_string_equal(text, "service-port 2702 vlan 100 gpon 0/1/1 ont 94 gemport 1 multi-service user-vlan 100");
+    text = json_string_value(json_object_get(json_array_get(job->entries, before + 4), "text"));
+    assert_int_equal(strlen(text), 512);
+    for (int i = 0; i < 600; i++)
+        sn_job_note(job, &f->fleet, "olt-7", "<", list, "ok");
+    assert_true(job->entries_bytes < 4 * f->fleet.conf.log_bytes);
+    sn_job_free(job);
+}
+
 static enum alloc_end mask(void *arg)
 {
     struct fixture *f = arg;
@@ -339,6 +366,7 @@ int main(void)
         cmocka_unit_test(a_record_is_whole_or_none),
         cmocka_unit_test(a_result_is_whole_or_none),
         cmocka_unit_test(a_transcript_says_when_it_lacks_something),
+        cmocka_unit_test(a_full_transcript_has_room_for_every_line_that_is_sent),
         cmocka_unit_test(a_tree_is_masked_whatever_happens),
         cmocka_unit_test(a_recipe_is_whole_or_said_not_to_be),
     };
