@@ -18,6 +18,7 @@ def test_a_record_is_read_only_whole_and_without_the_login(field):
     field.customer().does("activated")
     olt = field.olts["olt-1"]
     before = len(olt.writes())
+    sessions = olt.counters()["sessions"]["opened"]
     done = field.silverd.ctl("device", "record", "olt-1", "--json")
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
@@ -27,6 +28,7 @@ def test_a_record_is_read_only_whole_and_without_the_login(field):
     assert "line_10" in entries["display ont-lineprofile gpon all"]
     assert len(olt.writes()) == before                                  # it changed nothing
     assert olt.counters()["sessions"]["max"] == 1                       # and it used the owner's session
+    assert olt.counters()["sessions"]["opened"] == sessions
     assert field.sim.olts["olt-1"]["password"] not in done.stdout
     text = field.silverd.ctl("device", "record", "olt-1").stdout        # for people and for fixtures: lines as they came
     assert "> display version" in text and "PRODUCT" in text
