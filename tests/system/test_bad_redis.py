@@ -5,9 +5,12 @@ One silverd lives through all of it; faults are those of a real Redis.
 """
 
 import contextlib
+import json
 import re
 import subprocess
+import uuid
 
+import pika
 import pytest
 from cutproxy import SILENCE, TO_SERVER, CutProxy
 from lab import wait_until
@@ -155,6 +158,32 @@ def test_a_redis_that_comes_back_with_old_records_is_not_believed(fleet, lab, wa
         one.applied(contract.publish("terminated", "terminated"))
         assert one.held("null-1") == one.held("null-2") == {}
     lab.redis.restart()
+
+
+def test_a_cleanup_that_speaks_before_its_event_does_not_stand_for_it(fleet, lab, wait):
+    """The old OLT is cleaned while the new one is away; Redis forgets; then the event goes on, and is no second one of its generation."""
+    one = fleet().start()
+    other, contract = one.contract(), one.contract()
+    for each in (other, contract):
+        each.service["onu"]["serial"] = f"HWTC{each.number:08X}"
+        one.applied(each.publish("activated"))
+    event = contract.event("moved", onu={"device": "null-2"})
+    other.generation = event["generation"] - 1          # an event of the same generation, of another contract
+    moved = other.publish("moved", onu={"device": "null-2"})
+    one.applied(moved)
+    [cleanup] = [target["args"]["event"] for target in one.silverd.final(moved)["targets"] if target["code"] == "core.follow-up"]
+    said = dict(one.silverd.final(cleanup), event=str(uuid.uuid4()), parent=event["id"], contract_id=str(contract.number), log=[],
+                contract={"id": contract.number, "ref": contract.ref})
+    one.odoo.channel().basic_publish("silver.results", f"{said['outcome']}.null-1", json.dumps(said), pika.BasicProperties(
+        content_type="application/json", type="silver.result/1"))
+    wait(lambda: lab.pg.query("silver", "SELECT generation FROM silver.contract WHERE contract_id = %s", said["contract_id"]) ==
+         [(event["generation"],)], "the ledger to know of the cleanup only")
+    lab.redis.flush()
+    one.odoo.publish(event)
+    one.applied(event)
+    assert lab.redis.command("HGET", f"sn:1:c:odoo/prod/{contract.number}", "rev") == one.silverd.final(event)["rev"]
+    wait(lambda: lab.pg.query("silver", "SELECT rev FROM silver.contract WHERE contract_id = %s", said["contract_id"]) ==
+         [(one.silverd.final(event)["rev"],)], "the ledger to know the event")
 
 
 def test_a_reply_that_is_lost_is_asked_for_again_and_writes_nothing_twice(fleet, lab, wait):

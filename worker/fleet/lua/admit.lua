@@ -29,10 +29,11 @@ local highest = tonumber(c[1] or '0')
 if generation < highest or (rev == '' and generation > highest) then
     return { 'superseded', c[3] or '', c[1] }
 end
-if generation == highest and rev ~= '' and c[2] and c[2] ~= rev then
+local unheard = not c[2] or c[2] == '' -- of this generation only a cleanup is known, written back after a flush
+if generation == highest and rev ~= '' and not unheard and c[2] ~= rev then
     return { 'reused', c[3] or '', c[1] }
 end
-if generation > highest then
+if generation > highest or (unheard and rev ~= '') then
     redis.call('HSET', KEYS[1], 'gen', ARGV[3], 'rev', rev, 'event', ARGV[1])
 end
 -- A run that never said how it ended, and whose process is neither this one nor one that ended in order: it died with its process. It counts

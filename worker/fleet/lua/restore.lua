@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- restore(c:<owner>; generation, rev, event, owner, uid, record or '', …): what the ledger knows of a contract; '' = it holds nothing there.
+-- restore(c:<owner>; generation, rev or '', event, owner, uid, record or '', …): what the ledger knows of a contract; record '' = it holds
+-- nothing there, rev '' = only a cleanup of this generation has been heard of.
 -- What was admitted since counts more ('newer'). Of an older generation nothing is left, its claims included: it came back with an old
 -- snapshot. Of the same generation: where there is another record already, it is told, and the caller judges.
 local gen = tonumber(redis.call('HGET', KEYS[1], 'gen') or '0')
@@ -19,8 +20,8 @@ if gen < tonumber(ARGV[1]) then
         end
     end
     redis.call('DEL', KEYS[1])
+    redis.call('HSET', KEYS[1], 'gen', ARGV[1], 'rev', ARGV[2], 'event', ARGV[3])
 end
-redis.call('HSET', KEYS[1], 'gen', ARGV[1], 'rev', ARGV[2], 'event', ARGV[3])
 for i = 5, #ARGV, 2 do
     local there = redis.call('HGET', KEYS[1], 't:' .. ARGV[i])
     if there and there ~= ARGV[i + 1] then

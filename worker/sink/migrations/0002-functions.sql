@@ -83,7 +83,8 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- The contract's highest accepted generation and what it has on each target. Only an admitted event has `records`.
+-- The contract's highest accepted generation and what it has on each target. Only an admitted event has `records`. A cleanup follows the
+-- event of its generation and has no revision of its own: what it brings of the contract stands until that event says something.
 CREATE FUNCTION silver.take_records(r jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF jsonb_typeof(r->'records') IS DISTINCT FROM 'array' OR r->>'ns' IS NULL OR r->>'contract_id' IS NULL
@@ -92,11 +93,13 @@ BEGIN
     END IF;
     INSERT INTO silver.contract AS old (ns, contract_id, ref, generation, rev, event, wanted)
     VALUES (r->>'ns', r->>'contract_id', coalesce(r#>>'{contract,ref}', ''), (r->>'generation')::bigint,
-            coalesce(r->>'rev', ''), (r->>'event')::uuid, nullif(r->'wanted', 'null'))
+            CASE WHEN r->>'type' = 'contract.cleanup' THEN '' ELSE coalesce(r->>'rev', '') END,
+            (r->>'event')::uuid, nullif(r->'wanted', 'null'))
     ON CONFLICT (ns, contract_id) DO UPDATE
         SET ref = coalesce(nullif(EXCLUDED.ref, ''), old.ref), generation = EXCLUDED.generation, rev = EXCLUDED.rev,
             event = EXCLUDED.event, wanted = coalesce(EXCLUDED.wanted, old.wanted)
-        WHERE EXCLUDED.generation > old.generation;
+        WHERE EXCLUDED.generation > old.generation
+           OR (EXCLUDED.generation = old.generation AND old.rev = '' AND EXCLUDED.rev <> '');
     INSERT INTO silver.record AS old (ns, contract_id, uid, target, generation, rev, keys, record, outcome,
                                       evidence, epoch, event, run, holds, reality, at)
     SELECT r->>'ns', r->>'contract_id', c->>'uid', coalesce(c->>'target', t->>'target', ''),
