@@ -241,6 +241,10 @@ static void noise_piece(struct noise *n, struct sn_buf *out)
         const char *s = n->samples[noise_below(n, (uint32_t)n->n_samples)];
         size_t len = strlen(s), from = noise_below(n, (uint32_t)len + 1), much = noise_below(n, (uint32_t)(len - from) + 1);
 
+        if (noise_below(n, 4) == 0) { /* whole: an answer about another thing */
+            from = 0;
+            much = len;
+        }
         sn_buf_add(out, s + from, much);
         return;
     }
