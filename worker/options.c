@@ -130,7 +130,7 @@ static const struct sn_option_row ROWS[] = {
     TIME(lanes, "connect_timeout", connect_timeout, "25s", 100, 600000,
          "Total time to connect to a target and to log in."),
 
-    { "limits", "log_bytes", SN_OPTION_SIZE, AT(limits, log_bytes), "64KiB", 1024, 1048576, NULL, NULL, false,
+    { "limits", "log_bytes", SN_OPTION_SIZE, AT(limits, log_bytes), "64KiB", 1024, 262144, NULL, NULL, false,
       "Transcript of one run." },
 };
 
