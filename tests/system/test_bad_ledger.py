@@ -21,8 +21,14 @@ def test_an_outage_of_two_thousand_events_loses_nothing(fleet, lab, wait):
     one = fleet({"session": {"ttl": "3s", "margin": "300ms"}, "redis": {"timeout": "1s"}, "ledger": {"timeout": "1s"}}).start()
     one.applied(one.contract().publish("activated"))
     wait(lambda: written(lab) == [("applied", 1)], "the first row")
-    events = [one.contract("null-1").publish("activated") for n in range(EVENTS // 4)]      # some results are in hand when it goes
+    locker = lab.pg.admin("silver")
+    locker.autocommit = False
+    locker.cursor().execute("LOCK TABLE silver.run IN ACCESS EXCLUSIVE MODE")
+    events = [one.contract("null-1").publish("activated") for n in range(EVENTS // 4)]
+    wait(lambda: lab.pg.query("postgres", "SELECT 1 FROM pg_stat_activity WHERE usename = 'silver_ledger' AND wait_event_type = 'Lock'"),
+         "a batch in hand")
     lab.pg.kill()
+    locker.close()
     try:
         events += [one.contract("null-2").publish("activated") for n in range(EVENTS - len(events))]
         wait(lambda: one.measured('silver_outcomes_total{outcome="applied"}') == EVENTS + 1, "every customer's service", 90)
