@@ -24,13 +24,13 @@ def test_an_outage_of_two_thousand_events_loses_nothing(fleet, lab, wait):
     locker = lab.pg.admin("silver")
     locker.autocommit = False
     locker.cursor().execute("LOCK TABLE silver.run IN ACCESS EXCLUSIVE MODE")
-    events = [one.contract("null-1").publish("activated") for n in range(EVENTS // 4)]
+    events = [one.contract(("null-1", "null-2")[n % 2]).publish("activated") for n in range(EVENTS // 4)]
     wait(lambda: lab.pg.query("postgres", "SELECT 1 FROM pg_stat_activity WHERE usename = 'silver_ledger' AND wait_event_type = 'Lock'"),
          "a batch in hand")
     lab.pg.kill()
     locker.close()
     try:
-        events += [one.contract("null-2").publish("activated") for n in range(EVENTS - len(events))]
+        events += [one.contract(("null-1", "null-2")[n % 2]).publish("activated") for n in range(EVENTS - len(events))]
         wait(lambda: one.measured('silver_outcomes_total{outcome="applied"}') == EVENTS + 1, "every customer's service", 90)
         assert one.measured("silver_ledger_database_up") == 0
         assert re.search(r"^ledger: turns, .*; .+", one.health(), re.M), one.health()
@@ -42,7 +42,6 @@ def test_an_outage_of_two_thousand_events_loses_nothing(fleet, lab, wait):
     wait(lambda: lab.rabbitmq.queues(lab.vhost)["silver.ledger"]["messages"] == 0, "an empty queue")
     logged = lab.pg.query("silver", "SELECT count(*), count(DISTINCT event) FROM silver.exec_log WHERE dir = '>' AND text LIKE 'put%%'")
     assert logged == [(EVENTS + 1, EVENTS + 1)]
-    assert {r["event"] for r in map(one.silverd.final, events[-3:])} == {event["id"] for event in events[-3:]}
 
 
 @contextlib.contextmanager
