@@ -385,6 +385,6 @@ def test_commit_that_was_done_and_not_answered(lab, wait):
         answered = proxy.passed()[-1][1]
         with pytest.raises(psycopg2.OperationalError):
             link.commit()
-        assert cut.happened
+        cut.wait()
         assert proxy.passed()[-1][1] == answered
         wait(lambda: lab.pg.query("silver", "SELECT n FROM silver.t") == [(1,)], "the commit to be done")
