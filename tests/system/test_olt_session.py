@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The session with one OLT: what its login costs."""
 
-import pathlib
-
 import pytest
 from olt import LIMITS, Field
 
@@ -20,7 +18,7 @@ def test_a_slow_login_takes_nothing_from_the_time_of_a_read(field):
     field.olts["olt-1"].set(latency_for=[{"match": "^enable", "ms": 1000}])
     field.start()
     field.customer().does("activated")
-    assert "gate closed" not in pathlib.Path(field.silverd.process.log).read_text(encoding="utf-8")
+    assert "gate closed" not in field.silverd.process.log_text()
     field.check()
 
 

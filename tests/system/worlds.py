@@ -83,6 +83,7 @@ class World:
         """Longer than its session, until the device is somebody else's; then it wakes. Yields what is waited for."""
         def redis(script):
             return self.lab.redis.command("EVAL", f"redis.call('SELECT', ARGV[1]) return {script}", 0, self.number)
+        yield lambda: self.dead() or f"keeper claimed device={device}" in self.silverd.process.log_text(), "the device to be its own"
         self.silverd.process.signal(signal.SIGSTOP)
         yield lambda: not redis("redis.call('KEYS', 'sn:1:w:*')"), "the end of the session"
         redis(f"redis.call('HSET', 'sn:1:o:{device}', 'worker', 'another/1')")
