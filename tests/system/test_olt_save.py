@@ -69,7 +69,7 @@ def test_a_save_that_is_refused_again_and_again_is_left_alone_for_longer(field, 
     olt.fault("unknown_text", match="^save", text="  Failure: The flash does not hold what it should", count=-1)
     event = field.customer().publish("activated")
     closings = wait(lambda: len(times := field.times_of(" gate closed device=")) >= 6 and times, "the sixth refusal", 40)
-    assert closings[5] - closings[4] > closings[1] - closings[0] + 0.6, closings
+    assert closings[5] - closings[4] > closings[1] - closings[0] + 0.3, closings
     olt.clear_faults()
     field.good(event)
 
