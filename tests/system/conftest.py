@@ -90,3 +90,19 @@ def binary():
         assert found.exists(), f"{found} is not built: tests/run --stage build"
         return found
     return find
+
+
+@pytest.fixture(scope="module")
+def shared(running_lab, binary):
+    """One silverd with two simulated OLTs for all tests of a file (olt.py)."""
+    from olt import Field, Shared       # only files about OLTs need it
+    shared = Shared(running_lab, lambda name: Field(running_lab, binary, name=name))
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def field(shared, request):
+    """The file's silverd and OLTs, without faults, for one test. A file that needs them otherwise has a `field` of its own."""
+    yield shared.get()
+    shared.give_back(request.node)

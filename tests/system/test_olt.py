@@ -10,20 +10,7 @@ import random
 
 import pytest
 
-from olt import DIALOGUES, RATES, VLANS, Field, Shared, shown
-
-
-@pytest.fixture(scope="module")
-def shared(running_lab, binary):
-    shared = Shared(running_lab, lambda name: Field(running_lab, binary, name=name))
-    yield shared
-    shared.close()
-
-
-@pytest.fixture
-def field(shared, request):
-    yield shared.get()
-    shared.give_back(request.node)
+from olt import DIALOGUES, RATES, VLANS, shown
 
 
 def active_customer(field):

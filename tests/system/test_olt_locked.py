@@ -3,20 +3,6 @@
 
 import pytest
 from lab import Silverd
-from olt import Field, Shared
-
-
-@pytest.fixture(scope="module")
-def shared(running_lab, binary):
-    shared = Shared(running_lab, lambda name: Field(running_lab, binary, name=name))
-    yield shared
-    shared.close()
-
-
-@pytest.fixture
-def field(shared, request):
-    yield shared.get()
-    shared.give_back(request.node)
 
 
 def wrong_password(olt):

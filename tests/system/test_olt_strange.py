@@ -2,20 +2,7 @@
 """Events that are legal and strange, with real SSH and simulated OLTs: what an office or a technician does on a bad day."""
 
 import pytest
-from olt import Field, Shared, serial_of, shown
-
-
-@pytest.fixture(scope="module")
-def shared(running_lab, binary):
-    shared = Shared(running_lab, lambda name: Field(running_lab, binary, name=name))
-    yield shared
-    shared.close()
-
-
-@pytest.fixture
-def field(shared, request):
-    yield shared.get()
-    shared.give_back(request.node)
+from olt import serial_of, shown
 
 
 def test_two_contracts_swap_their_onus(field):

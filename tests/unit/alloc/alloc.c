@@ -89,15 +89,17 @@ int __wrap_vasprintf(char **ret, const char *fmt, va_list ap)
     return alloc_fails() ? -1 : __real_vasprintf(ret, fmt, ap);
 }
 
-void alloc_setup(void)
+int alloc_setup(void **state)
 {
     json_malloc_t allocate;
     json_free_t unused;
 
+    (void)state;
     json_object_seed(1); /* else it reads a device at the first object */
     (void)sn_json_number(NULL, ""); /* common/base/json.c is linked, and jansson allocates through it */
     json_get_alloc_funcs(&allocate, &unused);
     assert_true(allocate != malloc && allocate != __wrap_malloc);
+    return 0;
 }
 
 void alloc_pause(void)

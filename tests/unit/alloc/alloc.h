@@ -17,8 +17,8 @@ enum alloc_end {
     ALLOC_ERROR, /* an error was reported, nothing was kept */
 };
 
-/* Before anything of jansson is made. */
-void alloc_setup(void);
+/* Before anything of jansson is made: cmocka's group setup, or called by one. 0. */
+int alloc_setup(void **state);
 
 /* attempt: does the thing once, from nothing to nothing, and asserts that what it got is either right or an error. Each allocation
  * fails alone, then with all that follow it. stride: 1 = every allocation; n = every n-th behind the 200th (for what allocates

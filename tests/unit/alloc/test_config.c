@@ -120,18 +120,11 @@ static void an_inventory_is_read_whole_or_not(void **state)
     sn_schemas_free(l.schemas);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    alloc_setup();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_are_read_whole_or_not),
         cmocka_unit_test(an_inventory_is_read_whole_or_not),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, alloc_setup, NULL);
 }

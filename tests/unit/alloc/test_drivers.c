@@ -201,13 +201,6 @@ static void a_session_that_is_cut(void **state)
         "{\"nas_address\": \"10.0.0.1\", \"radius\": \"radius-1\"}");
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    alloc_setup();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,5 +208,5 @@ int main(void)
         cmocka_unit_test(a_radius_user),
         cmocka_unit_test(a_session_that_is_cut),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, alloc_setup, NULL);
 }

@@ -14,49 +14,11 @@
 
 #include "common/event/event.h"
 #include "tests/unit/alloc/alloc.h"
-
-struct fixture {
-    struct sn_schemas *schemas;
-    struct sn_secret_store *store;
-    struct sn_redact *redact;
-    struct sn_event_policy policy;
-};
+#include "tests/unit/common/event/fixture.h"
 
 static int setup(void **state)
 {
-    static struct fixture f;
-    char path[] = "/tmp/sn-alloc-key-XXXXXX";
-    struct sn_secret_conf conf = { .fleet_key_file = path, .timeout_ms = 1000 };
-    struct sn_error err = { 0 };
-    int fd;
-
-    alloc_setup();
-    fd = mkstemp(path);
-    assert_true(fd >= 0 && sodium_init() >= 0);
-    assert_int_equal(write(fd, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n", 65), 65);
-    assert_int_equal(close(fd), 0);
-    f.redact = sn_redact_new();
-    assert_non_null(f.redact);
-    if (sn_secret_store_new(&conf, f.redact, &f.store, &err) < 0 || sn_schemas_load(&f.schemas, &err) < 0)
-        fail_msg("%s: %s", err.code, err.text);
-    assert_int_equal(unlink(path), 0);
-    f.policy = (struct sn_event_policy){ .schemas = f.schemas,
-                                         .fleet_key = sn_secret_hash_key(f.store),
-                                         .seal_public = sn_secret_seal_public(f.store),
-                                         .secrets = f.store,
-                                         .inline_secrets = true };
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    sn_schemas_free(f->schemas);
-    sn_secret_store_free(f->store);
-    sn_redact_free(f->redact);
-    return 0;
+    return alloc_setup(NULL) == 0 ? event_setup(state) : -1;
 }
 
 struct message {
@@ -168,5 +130,5 @@ int main(void)
         cmocka_unit_test(an_event_is_read_whole_or_judged_by_nobody),
         cmocka_unit_test(a_message_is_refused_for_what_it_is_or_not_judged),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, event_teardown);
 }

@@ -44,7 +44,7 @@ static int setup(void **state)
     struct sn_error err = { 0 };
     FILE *file = fopen("schemas/examples/valid/event/01-activated.json", "r");
 
-    alloc_setup();
+    (void)alloc_setup(NULL);
     fake_clock_set(5000, WALL, 1);
     assert_non_null(file);
     assert_true(fread(f.event, 1, sizeof(f.event) - 1, file) > 0);

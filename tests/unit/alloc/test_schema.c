@@ -204,13 +204,6 @@ static void the_schemas_of_the_product_load_or_not(void **state)
     alloc_try_each(load_schemas, NULL, 97);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    alloc_setup();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,5 +212,5 @@ int main(void)
         cmocka_unit_test(a_judgement_is_right_or_none),
         cmocka_unit_test(the_schemas_of_the_product_load_or_not),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, alloc_setup, NULL);
 }

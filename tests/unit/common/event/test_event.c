@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include <sodium.h>
 
 #include "common/event/event.h"
 #include "common/event/internal.h"
 #include "common/schema/doc.h"
+#include "tests/unit/common/event/fixture.h"
 
 #define UUID "5e0b1f2a-0000-4000-8000-000000000001"
 #define HEAD                                                                                          \
@@ -20,48 +20,6 @@
     "\"source\":{\"system\":\"odoo\",\"database\":\"prod\",\"user\":\"ana\"}"
 #define CONTRACT "\"generation\":1795406400123,\"contract\":{\"id\":17071,\"ref\":\"CT-17071\"}"
 #define PLAN "\"plan\":{\"code\":\"F\",\"down_kbps\":1,\"up_kbps\":1}"
-
-struct fixture {
-    struct sn_schemas *schemas;
-    struct sn_secret_store *store;
-    struct sn_redact *redact;
-    struct sn_event_policy policy;
-};
-
-static int setup(void **state)
-{
-    static struct fixture f;
-    char path[] = "/tmp/sn-event-key-XXXXXX";
-    struct sn_secret_conf conf = { .fleet_key_file = path, .timeout_ms = 1000 };
-    struct sn_error err = { 0 };
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0 && sodium_init() >= 0);
-    assert_int_equal(write(fd, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n", 65), 65);
-    assert_int_equal(close(fd), 0);
-    f.redact = sn_redact_new();
-    assert_non_null(f.redact);
-    if (sn_secret_store_new(&conf, f.redact, &f.store, &err) < 0 || sn_schemas_load(&f.schemas, &err) < 0)
-        fail_msg("%s: %s", err.code, err.text);
-    assert_int_equal(unlink(path), 0);
-    f.policy = (struct sn_event_policy){ .schemas = f.schemas,
-                                         .fleet_key = sn_secret_hash_key(f.store),
-                                         .seal_public = sn_secret_seal_public(f.store),
-                                         .secrets = f.store,
-                                         .inline_secrets = true };
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    sn_schemas_free(f->schemas);
-    sn_secret_store_free(f->store);
-    sn_redact_free(f->redact);
-    return 0;
-}
 
 static struct sn_event *read_event(const struct sn_event_policy *policy, const char *text)
 {
@@ -518,5 +476,5 @@ int main(void)
         cmocka_unit_test(the_format_is_told_by_type_or_first_byte),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, event_setup, event_teardown);
 }
